@@ -1,0 +1,1 @@
+"""What every room measures, under which names, and where it goes."""

@@ -1,0 +1,15 @@
+"""Errors of the telemetry package.
+
+``TelemetryError``
+    base class; its text is one line that says what to do.
+``ObjectivesError``
+    the file of objectives cannot be read, or a key or value in it is wrong.
+"""
+
+
+class TelemetryError(Exception):
+    """Base class of what this package raises."""
+
+
+class ObjectivesError(TelemetryError):
+    """The file of objectives cannot be used."""
