@@ -1,0 +1,1 @@
+"""What every Offhook server process shares: settings, the ASGI shell and the process around it."""

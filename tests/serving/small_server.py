@@ -1,0 +1,48 @@
+"""A server with a websocket that echoes, to run as a process of its own: ``python -m tests.serving.small_server``."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from serving.process import serve
+
+
+class SmallService:
+    """Echoes; fails at its start where it is told to."""
+
+    name = "small"
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the echo."""
+        return [WebSocketRoute("/echo", self._echo)]
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Be ready at once, or fail."""
+        if self._fault:
+            raise RuntimeError(self._fault)
+        ready()
+        await asyncio.Event().wait()
+
+    async def _echo(self, socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            while True:
+                await socket.send_text(await socket.receive_text())
+        except WebSocketDisconnect:
+            return
+
+
+if __name__ == "__main__":
+    serve(
+        SmallService(os.environ.get("FAULT", "")),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        drain_seconds=float(sys.argv[2]),
+    )
