@@ -1,0 +1,179 @@
+"""Plays audio to an ear with the models called in line: what it decides, without a clock.
+
+The decisions run on audio time, so this gives what a stream in real time gives on a machine that is fast
+enough, and gives the same every time.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from asr.audio import SAMPLE_RATE, AudioInput, Samples
+from asr.bench.corpus import linear16
+from asr.completeness import completeness
+from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
+from asr.ear import Ear
+from asr.guard import believed
+from asr.settings import DecodeSettings, TurnSettings
+from asr.transcript import Transcript
+from asr.turn import (
+    Action,
+    DecodeRequest,
+    EndRequest,
+    EventType,
+    Kind,
+    Thresholds,
+    TurnDetector,
+    TurnEvent,
+    prior,
+)
+from asr.whisper import DecodeJob, Whisper
+
+#: Audio handed over at once, seconds.
+CHUNK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was known at ``time``, a little into a quiet: the log odds that the turn was complete."""
+
+    time: float
+    log_odds: float
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """One quiet: how long it lasted (None where nothing followed) and the log odds that the turn was complete."""
+
+    seconds: float | None
+    log_odds: float
+
+
+@dataclass
+class Run:
+    """What one piece of audio led to."""
+
+    events: list[TurnEvent] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    decodes: dict[Kind, int] = field(default_factory=dict)
+    probabilities: list[float] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The words of all its turns."""
+        return " ".join(event.transcript.text for event in self.of(EventType.END))
+
+    def of(self, kind: EventType) -> list[TurnEvent]:
+        """Return the events of one type."""
+        return [event for event in self.events if event.type is kind]
+
+    def quiets(self, settings: TurnSettings) -> list[Quiet]:
+        """Return every quiet that was judged, with its length as the VAD saw it."""
+        return [Quiet(self._length(item.time, settings), item.log_odds) for item in self.judgements]
+
+    def _length(self, judged: float, settings: TurnSettings) -> float | None:
+        last = round(judged / VAD_WINDOW_SECONDS)
+        while last > 0 and self.probabilities[last - 1] < settings.quiet_threshold:
+            last -= 1
+        needed = math.ceil(settings.resume_seconds / VAD_WINDOW_SECONDS - 1e-6)
+        loud = [probability >= settings.speech_threshold for probability in self.probabilities]
+        for start in range(round(judged / VAD_WINDOW_SECONDS), len(loud) - needed + 1):
+            if all(loud[start : start + needed]):
+                return (start - last) * VAD_WINDOW_SECONDS
+        return None
+
+
+class Player:
+    """Loaded models, and how to play audio to them."""
+
+    def __init__(self, whisper: Whisper, turn: TurnSettings, decode: DecodeSettings) -> None:
+        self.whisper = whisper
+        self.turn = turn
+        self.decode = decode
+        self.speech = SpeechDetector()
+        self.end = EndDetector()
+
+    def play(
+        self,
+        audio: Samples,
+        thresholds: Thresholds | None = None,
+        *,
+        turn: TurnSettings | None = None,
+        keyterms: tuple[str, ...] = (),
+        narrowband: bool = False,
+    ) -> Run:
+        """Play ``audio`` (16 kHz, ``narrowband`` if it came over an 8 kHz line) to a fresh ear."""
+        stream = OfflineStream(self, thresholds, turn=turn, keyterms=keyterms, narrowband=narrowband)
+        stream.feed(audio)
+        stream.finish()
+        return stream.run
+
+
+class OfflineStream:
+    """One ear whose requests are answered at once."""
+
+    def __init__(
+        self,
+        player: Player,
+        thresholds: Thresholds | None = None,
+        *,
+        turn: TurnSettings | None = None,
+        keyterms: tuple[str, ...] = (),
+        narrowband: bool = False,
+    ) -> None:
+        self.run = Run()
+        self._player = player
+        self._keyterms = keyterms
+        self._eager = Transcript("")
+        detector = TurnDetector(turn or player.turn, thresholds)
+        self._ear = Ear(
+            AudioInput("linear16", SAMPLE_RATE), self._probability, detector, narrowband=narrowband
+        )
+
+    def feed(self, audio: Samples) -> None:
+        """Play ``audio`` (16 kHz)."""
+        data = linear16(audio)
+        size = int(CHUNK_SECONDS * self._ear.bytes_per_second)
+        for offset in range(0, len(data), size):
+            for actions in self._ear.feed(data[offset : offset + size]):
+                self._act(actions)
+
+    def finish(self) -> None:
+        """End the turn in progress, if there is one."""
+        self._act(self._ear.turns.force_end())
+
+    def _probability(self, window: Samples, state: SpeechState) -> float:
+        self.run.probabilities.append(self._player.speech(window, state))
+        return self.run.probabilities[-1]
+
+    def _act(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, TurnEvent):
+                self.run.events.append(action)
+            elif isinstance(action, DecodeRequest):
+                self._transcribe(action)
+            else:
+                self._judge(action)
+
+    def _transcribe(self, request: DecodeRequest) -> None:
+        self.run.decodes[request.kind] = self.run.decodes.get(request.kind, 0) + 1
+        job = DecodeJob(
+            self._ear.slice(request.start, request.end),
+            offset=request.start,
+            keyterms=self._keyterms,
+            words=request.words,
+        )
+        transcript = self._player.whisper.decode([job])[0]
+        believable = (
+            transcript if believed(transcript, request.speech_probability, self._player.decode) else None
+        )
+        if request.kind is Kind.EAGER:
+            self._eager = believable or Transcript("")
+        self._act(self._ear.turns.transcribed(request, believable))
+
+    def _judge(self, request: EndRequest) -> None:
+        probability = self._player.end(self._ear.slice(request.start, request.end))
+        odds = prior(probability, self._player.turn)
+        if self._eager.text:
+            shift = completeness(self._eager.text, self._eager.language)
+            self.run.judgements.append(Judgement(request.end, odds + shift))
+        self._act(self._ear.turns.judged(request, probability))

@@ -1,0 +1,51 @@
+"""The pipecat service that talks to the ear: pipecat's own Flux client, with trace context and event times."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
+
+#: Called with every TurnInfo message and the monotonic time it arrived at; returns those pipecat is to act on.
+TurnInfoFilter = Callable[[dict[str, Any], float], Iterable[dict[str, Any]]]
+#: Called with the audio just sent (mono 16-bit PCM) and the monotonic time; with None when a new stream begins.
+AudioListener = Callable[[bytes | None, float], None]
+
+
+class EarService(DeepgramFluxSTTService):
+    """pipecat's Flux service for Offhook's ear.
+
+    Args:
+        headers: further headers of the handshake, such as ``traceparent``.
+        on_turn_info: told every TurnInfo message; returns what pipecat is to act on.
+        on_audio: told what audio the ear has been sent.
+        kwargs: what pipecat's service takes.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str],
+        on_turn_info: TurnInfoFilter,
+        on_audio: AudioListener,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._headers = dict(headers)
+        self._on_turn_info = on_turn_info
+        self._on_audio = on_audio
+
+    async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
+        kwargs["additional_headers"] = {**kwargs.get("additional_headers", {}), **self._headers}
+        websocket = await super()._websocket_connect(uri, **kwargs)
+        self._on_audio(None, time.monotonic())
+        return websocket
+
+    async def _transport_send_audio(self, audio: bytes) -> None:
+        self._on_audio(audio, time.monotonic())
+        await super()._transport_send_audio(audio)
+
+    async def _handle_turn_info(self, data: dict[str, Any]) -> None:
+        for message in self._on_turn_info(data, time.monotonic()):
+            await super()._handle_turn_info(message)

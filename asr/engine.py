@@ -1,0 +1,149 @@
+"""The models and the threads they run in, shared by every stream of the process."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from asr import metrics
+from asr.audio import Samples
+from asr.detectors import EndDetector, SpeechDetector
+from asr.errors import OverloadError
+from asr.scheduler import DecodeScheduler, Priority, Ticket
+from asr.transcript import Transcript
+from asr.whisper import DecodeJob, Whisper
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs decodes and end-of-turn judgements off the event loop, one batch at a time.
+
+    Args:
+        models: loaded models, by the name that requests use.
+        speech: the VAD.
+        end: smart-turn.
+        scheduler: what decides the order.
+        max_waiting_files: file windows that may wait before :exc:`OverloadError`.
+
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Whisper],
+        speech: SpeechDetector,
+        end: EndDetector,
+        scheduler: DecodeScheduler,
+        *,
+        max_waiting_files: int,
+    ) -> None:
+        self.models = models
+        self.speech = speech
+        self._end = end
+        self._scheduler = scheduler
+        self._max_waiting_files = max_waiting_files
+        self._files = 0
+        self._futures: dict[Ticket, asyncio.Future[Transcript | None]] = {}
+        self._streams: set[Hashable] = set()
+        self._work = asyncio.Event()
+        # One thread each: decoding is the bottleneck and must not be slowed by its own kind; smart-turn is
+        # asked at the same moment as the eager decode and runs beside it.
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="asr-decode")
+        self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn")
+
+    def open(self, stream: Hashable) -> None:
+        """Note that a stream has opened."""
+        self._streams.add(stream)
+        metrics.STREAMS.set(len(self._streams))
+
+    def close(self, stream: Hashable) -> None:
+        """Forget a stream and everything that waits for it."""
+        self._streams.discard(stream)
+        metrics.STREAMS.set(len(self._streams))
+        self._scheduler.withdraw(stream)
+        for ticket in [ticket for ticket in self._futures if ticket.stream == stream]:
+            self._futures.pop(ticket).cancel()
+
+    @property
+    def streams(self) -> int:
+        """Number of open streams."""
+        return len(self._streams)
+
+    def decode(
+        self, stream: Hashable, model: str, priority: Priority, job: DecodeJob
+    ) -> asyncio.Future[Transcript | None]:
+        """Queue ``job``; the result is None where a partial was dropped.
+
+        Raises:
+            OverloadError: too many file windows wait already.
+
+        """
+        if priority is Priority.FILE:
+            waiting = sum(ticket.priority is Priority.FILE for ticket in self._futures)
+            if waiting >= self._max_waiting_files:
+                raise OverloadError("too many files are waiting to be transcribed; try again later")
+        ticket = Ticket(stream, model, priority, job)
+        future: asyncio.Future[Transcript | None] = asyncio.get_running_loop().create_future()
+        self._futures[ticket] = future
+        for dropped in self._scheduler.submit(ticket, time.monotonic()):
+            metrics.DROPPED.inc()
+            self._resolve(dropped, None)
+        self._work.set()
+        return future
+
+    def judge(self, audio: Samples) -> asyncio.Future[float]:
+        """Ask smart-turn about ``audio``."""
+        return asyncio.get_running_loop().run_in_executor(self._judge, self._end, audio)
+
+    async def run(self) -> None:
+        """Decode what is queued until cancelled."""
+        try:
+            while True:
+                await self._next_batch()
+        finally:
+            self._decoder.shutdown(wait=False, cancel_futures=True)
+            self._judge.shutdown(wait=False, cancel_futures=True)
+            for future in self._futures.values():
+                future.cancel()
+
+    async def _next_batch(self) -> None:
+        wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams))
+        if wait is None or wait > 0:
+            self._work.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._work.wait()
+            except TimeoutError:
+                pass
+            return
+        batch = self._scheduler.next_batch()
+        await self._decode(batch)
+
+    async def _decode(self, batch: list[Ticket]) -> None:
+        model = self.models[batch[0].model]
+        loop = asyncio.get_running_loop()
+        started = time.monotonic()
+        priority = batch[0].priority.name.lower()
+        for ticket in batch:
+            metrics.WAIT_SECONDS.labels(priority).observe(started - ticket.submitted)
+        try:
+            transcripts = await loop.run_in_executor(
+                self._decoder, partial(model.decode, [ticket.payload for ticket in batch])
+            )
+        except Exception as error:
+            logger.exception("a decode of %d streams failed", len(batch))
+            for ticket in batch:
+                if (future := self._futures.pop(ticket, None)) and not future.done():
+                    future.set_exception(error)
+            return
+        metrics.BATCH_SIZE.observe(len(batch))
+        metrics.DECODE_SECONDS.labels(priority).observe(time.monotonic() - started)
+        for ticket, transcript in zip(batch, transcripts, strict=True):
+            self._resolve(ticket, transcript)
+
+    def _resolve(self, ticket: Ticket, transcript: Transcript | None) -> None:
+        future = self._futures.pop(ticket, None)
+        if future and not future.done():
+            future.set_result(transcript)

@@ -1,0 +1,54 @@
+"""What decoding a stretch of audio gives."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word with its punctuation; times in seconds of stream time, None where it was not aligned."""
+
+    text: str
+    confidence: float
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of text between two of Whisper's timestamps, seconds of stream time."""
+
+    text: str
+    start: float
+    end: float
+    tokens: tuple[int, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of a stretch of audio and what Whisper says about its own certainty.
+
+    Attributes:
+        text: the text, stripped.
+        words: its words, in order.
+        segments: its segments, in order.
+        language: ISO 639-1 code of the language that was decoded.
+        language_probability: how sure the language is, 0 to 1; 1 where it was given.
+        average_log_probability: mean log probability of a token.
+        no_speech_probability: probability of Whisper's no-speech token, 0 to 1.
+        compression_ratio: length of the text over its zlib length; high where it repeats itself.
+
+    """
+
+    text: str
+    words: tuple[Word, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    language: str = "en"
+    language_probability: float = 1.0
+    average_log_probability: float = 0.0
+    no_speech_probability: float = 0.0
+    compression_ratio: float = 0.0
+
+    @property
+    def confidence(self) -> float:
+        """Mean confidence of the words, 0 to 1."""
+        return sum(word.confidence for word in self.words) / len(self.words) if self.words else 0.0

@@ -1,0 +1,441 @@
+"""When a turn begins, pauses, resumes and ends: decisions alone, in audio time, without clock or I/O.
+
+One :class:`TurnDetector` follows one stream. It is told the VAD probability of every window, the transcripts
+and the end probabilities it asked for, and answers with events for the client and requests for the models.
+
+The quiet that confirms an end follows from Bayes' rule. smart-turn and the text, against the odds of a mere
+hesitation, give the odds that the turn was complete when the quiet began. A pause inside a turn lasts ``t`` or
+longer with probability ``exp(-t / pause_seconds)`` (speech resumes at a constant rate), a finished turn stays
+quiet for ever, so quiet of ``t`` multiplies the odds by ``exp(t / pause_seconds)``. The turn ends when the
+posterior passes the client's ``eot_threshold``; the quiet needed is therefore a continuous function of the
+confidence, and it is kept between ``min_quiet_seconds`` and ``max_quiet_seconds``.
+"""
+
+import enum
+import math
+from dataclasses import dataclass
+
+from asr.completeness import completeness
+from asr.settings import TurnSettings
+from asr.transcript import Transcript, Word
+
+#: smart-turn's probabilities are taken no nearer to 0 and 1 than this.
+MAX_END_PROBABILITY = 0.97
+#: Half a VAD window: times are compared no more exactly than they are known, seconds.
+TOLERANCE_SECONDS = 0.016
+#: Words this near the end of a long window are decoded again with what follows them, seconds.
+UNSETTLED_SECONDS = 2.0
+
+
+class Kind(enum.IntEnum):
+    """What a decode is for; the lower goes first."""
+
+    FINAL = 0
+    EAGER = 1
+    PARTIAL = 2
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeRequest:
+    """Decode the audio between two stream times.
+
+    Attributes:
+        kind: what it is for.
+        start: stream time of the first sample, seconds.
+        end: stream time after the last sample, seconds.
+        words: whether word times are wanted as well.
+        speech_probability: mean VAD probability of what was taken for speech in this turn.
+
+    """
+
+    kind: Kind
+    start: float
+    end: float
+    words: bool
+    speech_probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class EndRequest:
+    """Ask smart-turn whether the turn in this audio is complete."""
+
+    start: float
+    end: float
+
+
+class EventType(enum.StrEnum):
+    """The events of Deepgram's Flux protocol."""
+
+    START = "StartOfTurn"
+    UPDATE = "Update"
+    EAGER_END = "EagerEndOfTurn"
+    RESUMED = "TurnResumed"
+    END = "EndOfTurn"
+
+
+class Trigger(enum.StrEnum):
+    """Why a turn ended."""
+
+    MODEL = "model"
+    MANUAL = "manual"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class TurnEvent:
+    """One event for the client; times in seconds of stream time."""
+
+    type: EventType
+    turn_index: int
+    start: float
+    end: float
+    transcript: Transcript
+    end_confidence: float
+    last_speech: float
+    trigger: Trigger | None = None
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a client may choose for its stream.
+
+    Attributes:
+        end: confidence at which a turn is confirmed, 0.5 to 0.9.
+        eager: confidence at which an end is announced early, 0.3 to 0.9; None for never.
+        timeout: quiet after which a turn ends however unsure, seconds.
+        fixed_quiet: quiet after which a turn ends, whatever was said, seconds; None to judge by confidence.
+
+    """
+
+    end: float = 0.7
+    eager: float | None = None
+    timeout: float = 5.0
+    fixed_quiet: float | None = None
+
+
+Action = TurnEvent | DecodeRequest | EndRequest
+
+
+class _State(enum.Enum):
+    IDLE = enum.auto()
+    SPEAKING = enum.auto()
+    QUIET = enum.auto()
+
+
+class TurnDetector:
+    """Follows the turns of one stream."""
+
+    def __init__(self, settings: TurnSettings, thresholds: Thresholds | None = None) -> None:
+        self.thresholds = thresholds or Thresholds()
+        self._settings = settings
+        self._state = _State.IDLE
+        self._now = 0.0
+        self._index = 0
+        self._earliest = 0.0
+        self._run_start: float | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the turn that was."""
+        self._state = _State.IDLE
+        self._announced = False
+        self._eager_announced = False
+        self._turn_start = self._window_start = 0.0
+        self._last_speech = 0.0
+        self._committed: list[Transcript] = []
+        self._current = Transcript("")
+        self._partial: DecodeRequest | None = None
+        self._next_partial = 0.0
+        self._partial_interval = self._settings.partial_interval_seconds
+        self._commit: DecodeRequest | None = None
+        self._forced: Trigger | None = None
+        self._speech_sum = 0.0
+        self._speech_windows = 0
+        self._forget_quiet()
+
+    def _forget_quiet(self) -> None:
+        self._eager: DecodeRequest | None = None
+        self._eager_transcript: Transcript | None = None
+        self._end_request: EndRequest | None = None
+        self._end_log_odds: float | None = None
+
+    # What the shell tells.
+
+    def heard(self, probability: float, end: float) -> list[Action]:
+        """Take the VAD probability of the window that ends at stream time ``end``."""
+        window_start, self._now = self._now, end
+        if probability < self._settings.speech_threshold:
+            self._run_start = None
+        else:
+            self._speech_sum += probability
+            self._speech_windows += 1
+            if self._run_start is None:
+                self._run_start = window_start
+                if self._state is _State.IDLE:
+                    self._speech_sum, self._speech_windows = probability, 1
+        if self._forced:
+            return []
+        if self._state is _State.IDLE:
+            return self._while_idle()
+        if self._state is _State.SPEAKING:
+            return self._while_speaking(probability)
+        return self._while_quiet()
+
+    def transcribed(self, request: DecodeRequest, transcript: Transcript | None) -> list[Action]:
+        """Take the result of a decode; None where there was nothing to believe in it."""
+        if request is self._commit:
+            self._commit = None
+            return self._committed_to(transcript)
+        if request is self._eager:
+            self._eager_transcript = transcript or Transcript("")
+            return self._eager_transcribed()
+        if request is self._partial:
+            self._partial = None
+            return self._partially_transcribed(transcript)
+        return []
+
+    def dropped(self, request: DecodeRequest) -> None:
+        """Note that a partial was not decoded, because there was too much else to do."""
+        if request is self._partial:
+            self._partial = None
+
+    def judged(self, request: EndRequest, probability: float) -> list[Action]:
+        """Take smart-turn's probability that the turn is complete."""
+        if request is not self._end_request:
+            return []
+        self._end_log_odds = prior(probability, self._settings)
+        return self._decide()
+
+    def force_end(self) -> list[Action]:
+        """End the turn now, with what has been said so far; the event follows its decode."""
+        if self._state is _State.IDLE or self._forced:
+            return []
+        self._forced = Trigger.MANUAL
+        if self._eager is not None:
+            return self._eager_transcribed() if self._eager_transcript is not None else []
+        return [self._decode_all(Kind.FINAL)]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is going on."""
+        return self._state is not _State.IDLE
+
+    # What happens in each state.
+
+    def _while_idle(self) -> list[Action]:
+        start = self._run_start
+        if start is None or self._now - start < self._settings.start_seconds - TOLERANCE_SECONDS:
+            return []
+        self._state = _State.SPEAKING
+        self._turn_start = self._window_start = max(self._earliest, start - self._settings.preroll_seconds)
+        self._next_partial = start + self._settings.first_partial_seconds
+        self._last_speech = self._now
+        return []
+
+    def _while_speaking(self, probability: float) -> list[Action]:
+        if probability >= self._settings.quiet_threshold:
+            self._last_speech = self._now
+            return [*self._maybe_commit(), *self._maybe_partial()]
+        if self._now - self._last_speech < self._settings.eager_quiet_seconds - TOLERANCE_SECONDS:
+            return []
+        self._state = _State.QUIET
+        decode = self._decode_all(Kind.EAGER)
+        if self.thresholds.fixed_quiet is not None:
+            self._end_log_odds = 0.0
+            return [decode]
+        self._end_request = EndRequest(self._turn_start, self._now)
+        return [decode, self._end_request]
+
+    def _while_quiet(self) -> list[Action]:
+        if self._run_start is None:
+            return self._decide()
+        if self._now - self._run_start < self._settings.resume_seconds - TOLERANCE_SECONDS:
+            return []
+        return self._resume(self._run_start)
+
+    def _resume(self, since: float) -> list[Action]:
+        self._state = _State.SPEAKING
+        actions: list[Action] = []
+        spoken, quiet_from = self._eager_transcript, self._last_speech
+        withdrawn = self._eager_announced
+        self._eager_announced = False
+        if spoken is not None and quiet_from - self._window_start >= self._settings.commit_seconds:
+            self._committed.append(spoken)
+            self._current = Transcript("")
+            self._window_start = (quiet_from + since) / 2
+        self._forget_quiet()
+        self._last_speech = self._now
+        self._next_partial = self._now + self._partial_interval
+        if withdrawn:
+            actions.append(self._event(EventType.RESUMED))
+        return actions
+
+    # Partials, and long turns.
+
+    def _maybe_partial(self) -> list[Action]:
+        if self._partial or self._commit or self._now < self._next_partial:
+            return []
+        if not self._announced and not self._committed:
+            # Nothing understood so far: a caller's first words are recent, hold music goes on for minutes.
+            oldest = self._now - self._settings.commit_seconds
+            self._turn_start = self._window_start = max(self._window_start, oldest)
+        self._next_partial = self._now + self._partial_interval
+        self._partial = self._request(Kind.PARTIAL, words=False)
+        return [self._partial]
+
+    def _maybe_commit(self) -> list[Action]:
+        long = self._now - self._window_start >= self._settings.max_window_seconds
+        if self._commit or not long or not self._announced:
+            return []
+        self._partial = None
+        self._commit = self._request(Kind.FINAL)
+        return [self._commit]
+
+    def _partially_transcribed(self, transcript: Transcript | None) -> list[Action]:
+        if transcript is None or not transcript.text:
+            if not self._announced:
+                limit = self._settings.max_partial_interval_seconds
+                self._partial_interval = min(self._partial_interval * 2, limit)
+            return []
+        return self._understood(transcript)
+
+    def _understood(self, transcript: Transcript) -> list[Action]:
+        changed = transcript.text != self._current.text
+        self._current = transcript
+        self._partial_interval = self._settings.partial_interval_seconds
+        if not self._announced:
+            self._announced = True
+            return [self._event(EventType.START)]
+        return [self._event(EventType.UPDATE)] if changed else []
+
+    def _committed_to(self, transcript: Transcript | None) -> list[Action]:
+        """Keep the words of a long window but for its last seconds, and decode on from there."""
+        if transcript is None:
+            self._window_start = self._now
+            return []
+        limit = self._window_start + self._settings.max_window_seconds - UNSETTLED_SECONDS
+        kept = [word for word in transcript.words if word.end is not None and word.end <= limit]
+        if not kept or kept[-1].end is None:
+            self._window_start = self._now
+            self._committed.append(transcript)
+            self._current = Transcript("")
+            return [self._event(EventType.UPDATE)]
+        self._committed.append(_of_words(transcript, kept))
+        self._current = _of_words(transcript, list(transcript.words[len(kept) :]))
+        self._window_start = kept[-1].end
+        return [self._event(EventType.UPDATE)]
+
+    # The end.
+
+    def _decode_all(self, kind: Kind) -> DecodeRequest:
+        self._partial = self._commit = None
+        self._eager = self._request(kind)
+        return self._eager
+
+    def _eager_transcribed(self) -> list[Action]:
+        transcript = self._eager_transcript
+        if transcript is None:
+            return []
+        actions: list[Action] = []
+        if transcript.text:
+            actions = self._understood(transcript)
+        elif self._current.text or self._committed:
+            # Words were believed a moment ago; a decode that lost them does not unsay them.
+            self._eager_transcript = self._current
+        elif not self._announced:
+            self._discard()
+            return []
+        return [*actions, *self._decide()]
+
+    def _decide(self) -> list[Action]:
+        if self._forced and self._eager_transcript is not None:
+            return [self._end(self._forced)]
+        if self._eager_transcript is None or self._end_log_odds is None or not self._announced:
+            return []
+        actions: list[Action] = []
+        eager = self.thresholds.eager
+        if eager is not None and not self._eager_announced and self._confidence() >= eager:
+            self._eager_announced = True
+            actions.append(self._event(EventType.EAGER_END))
+        quiet = self._now - self._last_speech
+        if self._run_start is None and quiet >= self.needed_quiet():
+            sure = self._confidence() >= self.thresholds.end
+            actions.append(self._end(Trigger.MODEL if sure else Trigger.TIMEOUT))
+        return actions
+
+    def _request(self, kind: Kind, *, words: bool = True) -> DecodeRequest:
+        probability = self._speech_sum / max(1, self._speech_windows)
+        return DecodeRequest(kind, self._window_start, self._now, words, probability)
+
+    def needed_quiet(self) -> float:
+        """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
+        if self.thresholds.fixed_quiet is not None:
+            return self.thresholds.fixed_quiet
+        needed = self._settings.pause_seconds * (log_odds(self.thresholds.end) - self._completeness())
+        longest = min(self._settings.max_quiet_seconds, self.thresholds.timeout)
+        return min(max(needed, self._settings.min_quiet_seconds), longest)
+
+    def _completeness(self) -> float:
+        """Return the log odds that the turn was complete when the quiet began."""
+        assert self._end_log_odds is not None
+        return self._end_log_odds + completeness(self._text().text, self._current.language)
+
+    def _confidence(self) -> float:
+        """Return the probability that no more speech is coming in this turn."""
+        if self._end_log_odds is None or self._state is not _State.QUIET:
+            return 0.0
+        quiet = self._now - self._last_speech
+        return 1 / (1 + math.exp(-(self._completeness() + quiet / self._settings.pause_seconds)))
+
+    def _end(self, trigger: Trigger) -> TurnEvent:
+        event = self._event(EventType.END, trigger)
+        self._index += 1
+        self._discard()
+        return event
+
+    def _discard(self) -> None:
+        self._earliest = self._last_speech
+        self._run_start = None
+        self._begin()
+
+    def _event(self, kind: EventType, trigger: Trigger | None = None) -> TurnEvent:
+        return TurnEvent(
+            type=kind,
+            turn_index=self._index,
+            start=self._turn_start,
+            end=self._now,
+            transcript=self._text(),
+            end_confidence=self._confidence(),
+            last_speech=self._last_speech,
+            trigger=trigger,
+        )
+
+    def _text(self) -> Transcript:
+        return join([*self._committed, self._current])
+
+
+def log_odds(probability: float) -> float:
+    """Return ``log(p / (1 - p))``."""
+    return math.log(probability / (1 - probability))
+
+
+def prior(probability: float, settings: TurnSettings) -> float:
+    """Return the log odds that a turn is complete, from smart-turn's probability alone."""
+    believed = min(max(probability, 1 - MAX_END_PROBABILITY), MAX_END_PROBABILITY)
+    return settings.end_weight * log_odds(believed) - math.log(settings.hesitation_odds)
+
+
+def join(parts: list[Transcript]) -> Transcript:
+    """Return one transcript of consecutive parts."""
+    parts = [part for part in parts if part.text]
+    if len(parts) <= 1:
+        return parts[0] if parts else Transcript("")
+    words = tuple(word for part in parts for word in part.words)
+    segments = tuple(segment for part in parts for segment in part.segments)
+    text = " ".join(part.text for part in parts)
+    return Transcript(text, words, segments, parts[-1].language, parts[-1].language_probability)
+
+
+def _of_words(transcript: Transcript, words: list[Word]) -> Transcript:
+    text = " ".join(word.text for word in words)
+    return Transcript(text, tuple(words), (), transcript.language, transcript.language_probability)

@@ -1,0 +1,294 @@
+"""The turn detector alone: probabilities, transcripts and judgements in, events and requests out."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.settings import TurnSettings
+from asr.transcript import Transcript, Word
+from asr.turn import (
+    Action,
+    DecodeRequest,
+    EndRequest,
+    EventType,
+    Kind,
+    Thresholds,
+    Trigger,
+    TurnDetector,
+    TurnEvent,
+)
+
+WINDOW = 0.032
+SETTINGS = TurnSettings()
+
+
+def said(text: str) -> Transcript:
+    """Return a transcript with one word each 0.1 s."""
+    words = tuple(Word(word, 0.9, index / 10, index / 10 + 0.1) for index, word in enumerate(text.split()))
+    return Transcript(text, words)
+
+
+class Caller:
+    """Plays speech and quiet to a detector and answers its requests at once, or later."""
+
+    def __init__(self, thresholds: Thresholds | None = None, *, end: float = 0.9, text: str = "Yes.") -> None:
+        self.turns = TurnDetector(SETTINGS, thresholds)
+        self.end = end
+        self.text = text
+        self.answering = True
+        self.time = 0.0
+        self.events: list[TurnEvent] = []
+        self.requests: list[DecodeRequest | EndRequest] = []
+
+    def hear(self, seconds: float, probability: float) -> None:
+        """Play windows of one VAD probability."""
+        for _ in range(round(seconds / WINDOW)):
+            self.time += WINDOW
+            self.take(self.turns.heard(probability, self.time))
+
+    def speak(self, seconds: float) -> None:
+        """Play speech."""
+        self.hear(seconds, 0.95)
+
+    def rest(self, seconds: float) -> None:
+        """Play quiet."""
+        self.hear(seconds, 0.02)
+
+    def take(self, actions: list[Action]) -> None:
+        """Note events and answer requests."""
+        for action in actions:
+            if isinstance(action, TurnEvent):
+                self.events.append(action)
+                continue
+            self.requests.append(action)
+            if self.answering:
+                self.answer(action)
+
+    def answer(self, request: DecodeRequest | EndRequest) -> None:
+        """Answer one request."""
+        if isinstance(request, EndRequest):
+            self.take(self.turns.judged(request, self.end))
+        else:
+            self.take(self.turns.transcribed(request, said(self.text) if self.text else None))
+
+    def kinds(self) -> list[EventType]:
+        """Return the event types so far, without partials."""
+        return [event.type for event in self.events if event.type is not EventType.UPDATE]
+
+
+def test_a_turn_starts_with_its_first_words_and_ends_after_short_quiet() -> None:
+    """A sure turn ends after min_quiet_seconds, and its end reuses the eager decode."""
+    caller = Caller(Thresholds(eager=0.5))
+    caller.speak(1.0)
+    caller.rest(1.0)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.END]
+    eager, end = caller.events[-2:]
+    assert end.transcript is eager.transcript
+    assert SETTINGS.min_quiet_seconds <= end.end - end.last_speech <= SETTINGS.min_quiet_seconds + 2 * WINDOW
+    assert end.trigger is Trigger.MODEL
+    assert end.end_confidence >= 0.7
+    assert (
+        sum(request.kind is Kind.EAGER for request in caller.requests if isinstance(request, DecodeRequest))
+        == 1
+    )
+
+
+def test_no_eager_end_is_announced_unless_the_client_asks() -> None:
+    """Without eager_eot_threshold there is no EagerEndOfTurn."""
+    caller = Caller()
+    caller.speak(1.0)
+    caller.rest(1.0)
+    assert caller.kinds() == [EventType.START, EventType.END]
+
+
+def test_speech_after_an_eager_end_withdraws_it() -> None:
+    """TurnResumed follows an eager end, and the whole turn is decoded again at the next quiet."""
+    caller = Caller(Thresholds(eager=0.3), end=0.6)
+    caller.speak(1.0)
+    caller.rest(0.2)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END]
+    caller.text = "Yes. And no."
+    caller.speak(1.0)
+    caller.rest(2.0)
+    assert caller.kinds()[2:] == [EventType.RESUMED, EventType.EAGER_END, EventType.END]
+    assert caller.events[-1].transcript.text == "Yes. And no."
+    assert caller.events[-1].turn_index == 0
+
+
+def test_an_unsure_turn_ends_at_the_longest_quiet() -> None:
+    """However unsure, a turn ends after max_quiet_seconds, as a timeout."""
+    caller = Caller(end=0.01, text="I would like to")
+    caller.speak(1.0)
+    caller.rest(SETTINGS.max_quiet_seconds - 0.1)
+    assert EventType.END not in caller.kinds()
+    caller.rest(0.2)
+    assert caller.events[-1].trigger is Trigger.TIMEOUT
+
+
+def test_the_timeout_of_the_client_bounds_the_quiet() -> None:
+    """eot_timeout_ms ends an unsure turn earlier."""
+    caller = Caller(Thresholds(timeout=0.5), end=0.01, text="I would like to")
+    caller.speak(1.0)
+    caller.rest(0.6)
+    assert caller.kinds()[-1] is EventType.END
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=30))
+def test_quiet_needed_falls_smoothly_with_confidence(probabilities: list[float]) -> None:
+    """The surer smart-turn is, the less quiet is needed, without a jump, between the two bounds."""
+    needed = []
+    for probability in sorted(probabilities):
+        caller = Caller(end=probability, text="yes")
+        caller.speak(0.5)
+        caller.rest(0.12)
+        needed.append(caller.turns.needed_quiet())
+    assert all(SETTINGS.min_quiet_seconds <= quiet <= SETTINGS.max_quiet_seconds for quiet in needed)
+    assert all(before >= after for before, after in pairwise(needed))
+
+
+def test_sound_without_words_never_becomes_a_turn() -> None:
+    """Where nothing is understood there is no event, and the partials become rare."""
+    caller = Caller(text="")
+    for _ in range(30):
+        caller.speak(3.0)
+        caller.rest(0.5)
+    assert caller.events == []
+    partials = [
+        item for item in caller.requests if isinstance(item, DecodeRequest) and item.kind is Kind.PARTIAL
+    ]
+    assert len(partials) < 2 * 30 * 3.5 / SETTINGS.partial_interval_seconds / 2
+
+
+def test_partials_keep_their_distance_and_pause_in_quiet() -> None:
+    """Partials come no faster than their interval, one at a time, and never in a quiet."""
+    caller = Caller()
+    caller.speak(5.0)
+    times = [item.end for item in caller.requests if isinstance(item, DecodeRequest)]
+    assert all(
+        after - before >= SETTINGS.partial_interval_seconds - WINDOW for before, after in pairwise(times)
+    )
+    caller.answering = False
+    caller.speak(3.0)
+    assert len(caller.requests) == len(times) + 1
+
+
+def test_a_long_turn_is_decoded_in_windows_that_stay_short() -> None:
+    """Without any pause, no decode is asked for more than the longest window, and no word is lost or doubled."""
+    caller = Caller()
+    spoken = 0.0
+    caller.answering = False
+    for _ in range(1200):
+        caller.speak(WINDOW)
+        spoken += WINDOW
+        for request in caller.requests:
+            assert isinstance(request, DecodeRequest)
+            first, last = round(request.start * 2), round(request.end * 2)
+            words = tuple(Word(f"w{n}", 0.9, n / 2, n / 2 + 0.5) for n in range(first, last))
+            text = " ".join(word.text for word in words)
+            caller.take(caller.turns.transcribed(request, Transcript(text, words)))
+            assert request.end - request.start <= SETTINGS.max_window_seconds + 1
+        caller.requests.clear()
+    latest = caller.events[-1].transcript.text.split()
+    numbers = [int(word[1:]) for word in latest]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) >= 2 * (spoken - 4)
+
+
+def test_force_end_gives_the_turn_so_far() -> None:
+    """ForceEndTurn decodes what was said and ends the turn by hand."""
+    caller = Caller(text="Stop")
+    caller.speak(1.0)
+    caller.take(caller.turns.force_end())
+    assert caller.events[-1].type is EventType.END
+    assert caller.events[-1].trigger is Trigger.MANUAL
+    assert not caller.turns.busy
+    assert caller.turns.force_end() == []
+
+
+def test_fixed_quiet_ends_a_turn_whatever_was_said() -> None:
+    """With a fixed quiet smart-turn is not asked."""
+    caller = Caller(Thresholds(fixed_quiet=0.3), text="and")
+    caller.speak(1.0)
+    caller.rest(0.25)
+    assert EventType.END not in caller.kinds()
+    caller.rest(0.1)
+    assert EventType.END in caller.kinds()
+    assert not any(isinstance(request, EndRequest) for request in caller.requests)
+
+
+def test_a_late_result_of_a_withdrawn_quiet_changes_nothing() -> None:
+    """Results of requests that are no longer wanted are ignored."""
+    caller = Caller(end=0.99)
+    caller.speak(1.0)
+    caller.answering = False
+    caller.rest(0.13)
+    stale = list(caller.requests[-2:])
+    caller.speak(0.5)
+    before = list(caller.events)
+    for request in stale:
+        caller.answer(request)
+    assert caller.events == before
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1), st.integers(1, 40), st.sampled_from(["now", "later", "never"]), st.booleans()
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([None, 0.3, 0.5]),
+)
+def test_events_always_come_in_the_protocols_order(
+    steps: list[tuple[float, int, str, bool]], eager: float | None
+) -> None:
+    """Whatever is heard and whenever answers come, the events of each turn follow Flux's grammar."""
+    caller = Caller(Thresholds(eager=eager), end=0.8)
+    late: list[DecodeRequest | EndRequest] = []
+    for probability, windows, when, understood in steps:
+        caller.text = "Yes." if understood else ""
+        caller.answering = when == "now"
+        known = len(caller.requests)
+        caller.hear(windows * WINDOW, probability)
+        if when == "later":
+            late += caller.requests[known:]
+        elif late:
+            caller.answering = True
+            caller.answer(late.pop(0))
+    check_order(caller.events)
+
+
+def check_order(events: list[TurnEvent]) -> None:
+    """Assert Flux's grammar: start, then updates and eager ends each resumed or confirmed, then end."""
+    index, state = 0, "idle"
+    allowed = {
+        "idle": {EventType.START: "open"},
+        "open": {EventType.UPDATE: "open", EventType.EAGER_END: "eager", EventType.END: "idle"},
+        "eager": {EventType.RESUMED: "open", EventType.END: "idle"},
+    }
+    for event in events:
+        assert event.turn_index == index
+        assert event.type in allowed[state], f"{event.type} in {state}"
+        assert event.start <= event.end
+        if event.type is not EventType.RESUMED:
+            assert event.transcript.text
+        state = allowed[state][event.type]
+        index += event.type is EventType.END
+
+
+@pytest.mark.parametrize(
+    ("text", "later"),
+    [("I want a", "I want a dog."), ("My number is 555", "My number is 555."), ("Fine...", "Fine.")],
+)
+def test_an_open_ending_waits_longer(text: str, later: str) -> None:
+    """What the words say shifts the quiet that is needed."""
+    waits = []
+    for said_text in (text, later):
+        caller = Caller(end=0.6, text=said_text)
+        caller.speak(0.5)
+        caller.rest(0.12)
+        waits.append(caller.turns.needed_quiet())
+    assert waits[0] > waits[1]
