@@ -1,0 +1,1 @@
+"""One module an engine: how its profile becomes a command line."""

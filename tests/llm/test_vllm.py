@@ -1,0 +1,154 @@
+"""A real vLLM behind our client: prefix caching, withdrawal, adapters, and a sentence that outlives it."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llm.adapters import load_adapter, unload_adapter
+from llm.client import Answer, LLMClient
+from llm.engine import LaunchSpec
+from llm.errors import EngineError
+from llm.failover import Limits, Say
+from llm.profile import Adapter
+from llm.questions import shipped
+from llm.sources import Source
+
+from .conftest import EXACT, KEY, Collector, replica_of, running, specs_of
+
+pytestmark = pytest.mark.vllm
+
+#: The issue's bound for a withdrawn turn, seconds.
+WITHDRAWN_SECONDS = 0.2
+LIMITS = Limits(first_token=30, stall=30, total=60)
+
+
+async def text_of(client: LLMClient, messages: list[dict[str, str]], **more: object) -> tuple[str, Answer]:
+    """Return a whole greedy answer and what was measured of it."""
+    report = Answer()
+    request = {"messages": messages, "temperature": 0, "max_tokens": 40}
+    events = client.answer(request, report=report, **more)  # type: ignore[arg-type]
+    return "".join([event.text async for event in events if isinstance(event, Say)]), report
+
+
+async def test_the_second_turn_finds_the_first_ones_prefix(vllm_serving: LaunchSpec) -> None:
+    """Cached tokens come back with the usage figures, and cover the first turn's blocks."""
+    call = shipped()[0]
+    async with LLMClient([Source(replica_of(vllm_serving))], LIMITS) as client:
+        messages = [*call.opening(), {"role": "user", "content": call.turns[0]}]
+        text, first = await text_of(client, messages)
+        messages += [{"role": "assistant", "content": text}, {"role": "user", "content": call.turns[1]}]
+        _, second = await text_of(client, messages)
+    assert second.cached_tokens >= first.prompt_tokens // 32 * 32 > 0
+
+
+async def test_a_withdrawn_turn_leaves_the_engine_at_once(vllm_serving: LaunchSpec) -> None:
+    """The engine's own count of running requests falls to zero within the bound."""
+    request = {"messages": [{"role": "user", "content": "Count to a thousand."}], "temperature": 0,
+               "max_tokens": 800, "extra_body": {"ignore_eos": True}}  # fmt: skip
+    async with (
+        LLMClient([Source(replica_of(vllm_serving))], LIMITS) as client,
+        httpx.AsyncClient(base_url=vllm_serving.base_url) as http,
+    ):
+
+        async def requests_running() -> float:
+            text = (await http.get("/metrics")).text
+            return float(re.findall(r"^vllm:num_requests_running{.*} (\S+)$", text, re.MULTILINE)[0])
+
+        async with aclosing(client.answer(request)) as events:
+            async for _ in events:
+                if await requests_running() == 1:
+                    break
+        withdrawn = time.monotonic()
+        while await requests_running() > 0:
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - withdrawn < WITHDRAWN_SECONDS
+
+
+async def test_the_engines_own_span_joins_the_calls_trace(
+    vllm_serving: LaunchSpec, collector: Collector
+) -> None:
+    """The trace id that travels in traceparent comes out of vLLM's exporter."""
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    async with LLMClient([Source(replica_of(vllm_serving))], LIMITS) as client:
+        await text_of(client, [{"role": "user", "content": "Hello?"}], headers=headers)
+    async with asyncio.timeout(30):
+        while not any(bytes.fromhex(trace) in body for body in collector.bodies):
+            await asyncio.sleep(0.05)
+
+
+async def test_an_adapter_is_loaded_used_and_unloaded(vllm_serving: LaunchSpec, hf_weights: Path) -> None:
+    """An agent's adapter changes the words; the base model's stay; afterwards it is gone."""
+    adapter = Adapter(name="shop", path=str(hf_weights / "lora"))
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    async with LLMClient([Source(replica_of(vllm_serving))], LIMITS) as client:
+        before, _ = await text_of(client, messages)
+        await load_adapter(vllm_serving.base_url, adapter, api_key=KEY)
+        adapted, _ = await text_of(client, messages, adapter="shop")
+        after, _ = await text_of(client, messages)
+        await unload_adapter(vllm_serving.base_url, "shop", api_key=KEY)
+        with pytest.raises(EngineError, match="404"):
+            await text_of(client, messages, adapter="shop")
+    assert before == after != adapted
+
+
+async def test_a_missing_adapter_is_refused_by_the_engine(vllm_serving: LaunchSpec) -> None:
+    """The error is the engine's, in one line."""
+    with pytest.raises(EngineError, match="load_lora_adapter"):
+        await load_adapter(vllm_serving.base_url, Adapter(name="none", path="/nowhere"), api_key=KEY)
+
+
+@pytest.fixture
+def small_engine(embedded_model: None) -> Iterator[tuple[LaunchSpec, int]]:
+    """A llama.cpp with the same weights, which the test may kill."""
+    (spec,) = specs_of(EXACT)
+    with running(spec) as (process,):
+        yield spec, process.pid
+
+
+async def test_vllm_and_llama_cpp_finish_each_others_sentences(
+    vllm_engine: tuple[LaunchSpec, int], small_engine: tuple[LaunchSpec, int]
+) -> None:
+    """Frozen in the middle, vLLM's sentence is ended by llama.cpp; killed in the middle, the other way round.
+
+    Both compute with the same weights in float32, so the words are those of an undisturbed answer.
+    """
+    (spec, group), (small, small_group) = vllm_engine, small_engine
+    request = {
+        "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+        "temperature": 0,
+        "max_tokens": 40,
+    }
+    limits = Limits(first_token=10, stall=2.0)
+    async with LLMClient([Source(replica_of(spec))], LIMITS) as client:
+        expected, _ = await text_of(client, request["messages"])  # type: ignore[arg-type]
+    async with LLMClient([Source(replica_of(spec)), Source(replica_of(small, tier=1))], limits) as client:
+        heard = await struck(client, request, group, signal.SIGSTOP)
+    os.killpg(group, signal.SIGCONT)
+    assert heard == expected
+    async with LLMClient([Source(replica_of(spec, tier=1)), Source(replica_of(small))], limits) as client:
+        heard = await struck(client, request, small_group, signal.SIGKILL)
+    assert heard == expected
+
+
+async def struck(client: LLMClient, request: dict[str, Any], group: int, with_signal: signal.Signals) -> str:
+    """Return an answer whose engine was struck after its fifth token."""
+    report = Answer()
+    tokens: list[str] = []
+    async with aclosing(client.answer(request, report=report)) as events:
+        async for event in events:
+            if isinstance(event, Say):
+                tokens.append(event.text)
+                if len(tokens) == 5:
+                    os.killpg(group, with_signal)
+    assert (report.complete, report.moves) == (True, 1)
+    return "".join(tokens)

@@ -1,0 +1,72 @@
+"""Every speculative method vLLM has on a processor: it starts, says what is said without it, and reports."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llm.engine import LaunchSpec
+
+from .conftest import KEY, running, specs_of
+
+pytestmark = pytest.mark.vllm
+
+QUESTIONS = ["What is the capital of France?", "Tell me a short story about a dog."]
+METHODS: dict[str, dict[str, Any]] = {
+    "ngram": {"method": "ngram", "tokens": 3},
+    "suffix": {"method": "suffix", "tokens": 8},
+    "draft_model": {"method": "draft_model", "tokens": 3, "model": "draft"},
+    "medusa": {"method": "medusa", "tokens": 3, "model": "medusa"},
+    "eagle": {"method": "eagle", "tokens": 3, "model": "eagle"},
+    "eagle3": {"method": "eagle3", "tokens": 3, "model": "eagle3"},
+    "mtp": {"method": "mtp", "tokens": 1},
+}
+
+
+def answers(spec: LaunchSpec) -> list[str]:
+    """Ask the questions, greedily."""
+    texts = []
+    with httpx.Client(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as http:
+        for question in QUESTIONS:
+            body = {"model": spec.model, "temperature": 0, "max_tokens": 40,
+                    "messages": [{"role": "user", "content": question}]}  # fmt: skip
+            response = http.post(f"{spec.base_url}/v1/chat/completions", json=body)
+            texts.append(response.raise_for_status().json()["choices"][0]["message"]["content"])
+    return texts
+
+
+def counted(spec: LaunchSpec, metric: str) -> float:
+    """Return the engine's counter."""
+    text = httpx.get(spec.metrics_url).text
+    return sum(float(value) for value in re.findall(rf"^{metric}{{.*}} (\S+)$", text, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def without(vllm_serving: LaunchSpec) -> list[str]:
+    """What is said without speculation."""
+    return answers(vllm_serving)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_changes_the_speed_and_not_the_words(
+    method: str,
+    vllm_table: dict[str, Any],
+    hf_weights: Path,
+    vllm_python: str,
+    without: list[str],
+    tmp_path: Path,
+) -> None:
+    """At temperature 0 the text is the same, guesses were made, and their acceptance is counted."""
+    speculation = dict(METHODS[method])
+    if "model" in speculation:
+        speculation["model"] = str(hf_weights / speculation["model"])
+    table = {**vllm_table, "speculation": speculation}
+    if method == "mtp":
+        table["model"] = str(hf_weights / "mtp")
+    (spec,) = specs_of(table, engine_python=vllm_python)
+    with running(spec, log=tmp_path / "engine.log"):
+        assert answers(spec) == without
+        assert counted(spec, "vllm:spec_decode_num_draft_tokens_total") > 0
+        assert counted(spec, "vllm:spec_decode_num_accepted_tokens_total") >= 0
