@@ -1,0 +1,1 @@
+"""The mouth: a server that takes text in and streams speech out."""

@@ -1,0 +1,69 @@
+"""``offhook bench tts``: measures the mouth and prints a table and JSON."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from modelstore import ModelError
+from serving.errors import ServingError
+from serving.settings import load_section
+from tts.errors import TtsError
+from tts.settings import PiperSettings, TtsSettings
+
+
+@click.command("tts")
+@click.option("--url", help="Websocket base of a running mouth (ws://HOST:PORT); starts one where not given.")
+@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Repetitions.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here as well.")
+def bench(url: str | None, rounds: int, json_file: Path | None) -> None:
+    """Measure the mouth: time to first audio by length of text, alone and with others, and time to silence.
+
+    Plain Piper, which renders a whole clause before it gives any of it, runs in between.
+    """
+    from tts.bench import measure
+
+    try:
+        settings = load_section("tts", TtsSettings)
+        voice = settings.voices[settings.default_voice]
+        if not isinstance(voice, PiperSettings):
+            raise click.ClickException(
+                f"voice {settings.default_voice!r} is not a Piper voice; nothing to compare"
+            )
+        figures = asyncio.run(measure(url, voice.model, rounds))
+    except (TtsError, ModelError, ServingError) as error:
+        raise click.ClickException(str(error)) from None
+    show(figures)
+    text = json.dumps(figures, indent=1)
+    if json_file:
+        json_file.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print ``figures`` as a table."""
+    table = Table(title="Time to first audio, milliseconds (p50 / p95)")
+    for column in ("text", "mouth", "plain Piper", "ratio", "real-time factor"):
+        table.add_column(column, justify="left" if column == "text" else "right")
+    rows = [(f"up to {length} characters", row) for length, row in figures["alone"].items()]
+    for label, row in [*rows, ("4 calls at once, up to 25", figures["four_at_once"])]:
+        mouth, plain = row["first_audio_ms"], row["plain_piper_ms"]
+        factor = row.get("real_time_factor")
+        table.add_row(
+            label,
+            _pair(mouth),
+            _pair(plain),
+            f"{mouth['p50'] / plain['p50']:.2f}",
+            f"{factor['p50']:.3f}" if factor else "",
+        )
+    table.add_row("beside a long answer, up to 25", _pair(figures["beside_a_listener"]), "", "", "")
+    table.add_row("cancel to last audio", _pair(figures["cancel_to_last_audio_ms"]), "", "", "")
+    Console(stderr=True).print(table)
+
+
+def _pair(summary: dict[str, float]) -> str:
+    return f"{summary['p50']:.0f} / {summary['p95']:.0f}"

@@ -1,0 +1,63 @@
+"""The phonemiser process: text in, IPA out, one JSON object a line.
+
+espeak-ng is GPL-3, and so is the ``piper-tts`` wheel that carries it for Python. They are therefore loaded in
+this process only, which the server talks to over pipes and never imports. Run as ``python -m tts.phonemizer``.
+
+Request:  ``{"voice": "en-us", "texts": ["Hello, world."]}``
+Response: ``{"phonemes": [[["həloʊ", ",", false], ["wɜld", ".", true]]]}``: for each text its clauses, each
+with its phonemes, its final punctuation and whether it ends a sentence; or ``{"error": "..."}``.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def load_espeak() -> ModuleType:
+    """Return the initialised espeak binding of the ``piper-tts`` wheel, without importing the rest of it.
+
+    Raises:
+        ImportError: the wheel is not installed.
+
+    """
+    package = importlib.util.find_spec("piper")
+    if package is None or package.origin is None:
+        raise ImportError("the piper-tts package is missing; run `pip install offhook[piper]`")
+    folder = Path(package.origin).parent
+    binding = next(folder.glob("espeakbridge*.so"), folder / "espeakbridge.pyd")
+    spec = importlib.util.spec_from_file_location("espeakbridge", binding)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.initialize(str(folder / "espeak-ng-data"))
+    return module
+
+
+def answer(espeak: ModuleType, line: str) -> dict[str, Any]:
+    """Return the response to one request line."""
+    try:
+        request = json.loads(line)
+        espeak.set_voice(request["voice"])
+        return {"phonemes": [espeak.get_phonemes(text) for text in request["texts"]]}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main() -> None:
+    """Answer requests from standard input until it closes."""
+    try:
+        espeak = load_espeak()
+    except ImportError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        sys.exit(1)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(espeak, line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
