@@ -1,0 +1,144 @@
+"""Agent definitions: who answers the phone, as one validated TOML file."""
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from orchestration.errors import AgentError
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class Part(BaseModel):
+    """Base class of the parts of a definition: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Models(Part):
+    """Which models serve this agent; empty means what the stack serves by default."""
+
+    asr: str = Field("", description="Model name of the ear.")
+    llm: str = Field("", description="Model or adapter name of the mind.")
+
+
+class Sampling(Part):
+    """How the mind chooses words; unset means what the engine's profile says."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    max_tokens: int | None = Field(None, ge=1, le=4096, description="Longest answer, tokens.")
+
+
+class Turns(Part):
+    """When the caller's turn is over, as the ear's Flux protocol words it."""
+
+    speculate: bool = Field(True, description="Answer on the likely end of a turn, before it is confirmed.")
+    eot_threshold: float = Field(
+        0.7, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
+    )
+    eager_eot_threshold: float = Field(
+        0.4, ge=0.3, le=0.9, description="Confidence that starts an answer early."
+    )
+    eot_timeout_ms: int = Field(
+        3000, ge=500, le=10000, description="Quiet that always ends a turn, milliseconds."
+    )
+
+
+class Limits(Part):
+    """Bounds of one call."""
+
+    max_call_seconds: float = Field(1800.0, gt=0, le=86400, description="A call is ended after this long.")
+    idle_seconds: float = Field(60.0, gt=0, le=3600, description="A call in which nobody speaks is ended.")
+
+
+class Silence(Part):
+    """What is said when nobody else speaks. An empty phrase is not said."""
+
+    reprompt: str = Field("Are you still there?", max_length=200, description="To a caller who says nothing.")
+    reprompt_seconds: float = Field(15.0, gt=0, le=3600, description="Silence of the caller before it.")
+    reprompts: int = Field(
+        2, ge=0, le=10, description="How often, before the agent says goodbye and hangs up."
+    )
+    goodbye: str = Field("Goodbye.", max_length=200, description="Before hanging up on a silent caller.")
+    filler: str = Field("One moment, please.", max_length=200, description="Once, while an answer is late.")
+    filler_seconds: float = Field(2.5, gt=0, le=60, description="How late an answer is before the filler.")
+    apology: str = Field(
+        "I am sorry, I could not find an answer. Could you say that again?",
+        max_length=200,
+        description="When no answer comes.",
+    )
+    apology_seconds: float = Field(
+        15.0, gt=0, le=120, description="How late an answer is before the apology."
+    )
+
+
+class Agent(Part):
+    """One agent."""
+
+    name: Name
+    system_prompt: Text
+    greeting: str = Field(
+        "", max_length=500, description="What the agent says first; empty lets the caller begin."
+    )
+    voice: Text = "joe"
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
+    vocabulary: tuple[Annotated[str, StringConstraints(min_length=1, max_length=80)], ...] = Field(
+        (), max_length=100, description="Names and terms the ear should expect."
+    )
+    models: Models = Models()
+    sampling: Sampling = Sampling()
+    turns: Turns = Turns()
+    limits: Limits = Limits()
+    silence: Silence = Silence()
+
+    @property
+    def version(self) -> str:
+        """Short digest of the definition: it changes with every change of it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
+
+
+def load_agent(name_or_path: str) -> Agent:
+    """Load an agent by the name of one that ships with Offhook, or from a path.
+
+    Raises:
+        AgentError: there is no such agent, or its definition is wrong; the text names file, key and value.
+
+    """
+    shown, text = _read(name_or_path)
+    try:
+        return Agent.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise AgentError(f"agent {shown}: not valid TOML: {error}") from None
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc'])} = {item['input']!r}: {item['msg']}"
+            if item["type"] != "missing"
+            else f"{'.'.join(str(part) for part in item['loc'])}: missing"
+            for item in error.errors(include_url=False)
+        ]
+        raise AgentError(f"agent {shown}: {'; '.join(problems)}") from None
+
+
+def agent_names() -> list[str]:
+    """Return the names of the agents that ship with Offhook."""
+    folder = resources.files("deploy") / "agents"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    if name_or_path in agent_names():
+        file = resources.files("deploy") / "agents" / f"{name_or_path}.toml"
+        return name_or_path, file.read_text(encoding="utf-8")
+    try:
+        return name_or_path, Path(name_or_path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise AgentError(
+            f"agent {name_or_path!r}: no such file, nor one of {', '.join(agent_names())}"
+        ) from None

@@ -1,0 +1,175 @@
+"""Whether somebody who speaks while the agent speaks takes the turn.
+
+Sans-I/O. The agent falls silent at the first sign of speech, before anyone can know what it is. What the ear
+then understands decides: words of their own take the turn; a murmur ("mm-hm", "yeah"), a cough, or the
+agent's own echo do not, and the agent goes on from where it stopped. On a line that echoes, falling silent on
+every sound would be worse than being slow, so after a few false alarms only understood words count.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+#: What people say to show that they listen, by language. A phrase counts when all its words are here.
+BACKCHANNELS: Mapping[str, frozenset[str]] = {
+    "en": frozenset(
+        [
+            "ah",
+            "aha",
+            "alright",
+            "exactly",
+            "hm",
+            "hmm",
+            "huh",
+            "mhm",
+            "mm",
+            "mmhm",
+            "mmhmm",
+            "mmm",
+            "oh",
+            "ok",
+            "okay",
+            "right",
+            "sure",
+            "uh",
+            "uhhuh",
+            "um",
+            "umhum",
+            "wow",
+            "yeah",
+            "yep",
+            "yes",
+            "yup",
+        ]
+    ),
+}
+#: Words of the agent that an echo is compared with.
+ECHO_WORDS = 60
+
+
+class Verdict(Enum):
+    """What to do with an event of the ear."""
+
+    PASS = "pass it on"  # noqa: S105 - not a password
+    KEEP = "keep it: nobody has taken the turn"
+    TAKE = "the turn is taken: begin it first"
+
+
+@dataclass(frozen=True)
+class BargeInSettings:
+    """When a sound silences the agent, and for how long.
+
+    Attributes:
+        speech_probability: of a VAD window that counts as speech.
+        windows: such windows in a row before the agent falls silent.
+        quiet_windows: windows without speech in a row that end a sound.
+        verdict_seconds: after the sound has ended, how long the ear may take to understand something in it.
+        max_silent_seconds: the agent is never silenced longer by a sound in which nothing is understood.
+        max_false_alarms: after so many, a sound alone no longer silences the agent.
+        echo_share: share of words the agent just said that makes a phrase its echo.
+
+    """
+
+    speech_probability: float = 0.6
+    windows: int = 2
+    quiet_windows: int = 6
+    verdict_seconds: float = 0.5
+    max_silent_seconds: float = 2.5
+    max_false_alarms: int = 4
+    echo_share: float = 0.8
+
+
+class BargeIn:
+    """One call's interruptions."""
+
+    def __init__(self, language: str, settings: BargeInSettings | None = None) -> None:
+        self._settings = settings or BargeInSettings()
+        self._backchannels = BACKCHANNELS.get(language.split("-")[0], frozenset())
+        self._speech_run = 0
+        self._quiet_run = 0
+        self._run_began = 0.0
+        self._sound_ended: float | None = None
+        self._kept = False
+        self._said: list[str] = []
+        self.false_alarms = 0
+        #: When the sound that silenced the agent began; None while nothing did.
+        self.silenced_at: float | None = None
+
+    def said(self, words: Iterable[str]) -> None:
+        """Note words the agent has just said: they may come back as an echo."""
+        self._said = (self._said + [word for text in words for word in _words(text)])[-ECHO_WORDS:]
+
+    def window(self, probability: float, *, began: float, now: float, speaking: bool) -> bool:
+        """Take one VAD window that began at ``began``; return whether the agent must fall silent now."""
+        if probability >= self._settings.speech_probability:
+            if self._speech_run == 0:
+                self._run_began = began
+            self._speech_run += 1
+            self._quiet_run = 0
+            self._sound_ended = None
+        else:
+            self._speech_run = 0
+            self._quiet_run += 1
+            if self._quiet_run == self._settings.quiet_windows:
+                self._sound_ended = now
+        ready = self._speech_run >= self._settings.windows and self.silenced_at is None
+        if not (ready and speaking and self.false_alarms < self._settings.max_false_alarms):
+            return False
+        self.silenced_at = self._run_began
+        return True
+
+    def judge(self, message: Mapping[str, Any], *, speaking: bool) -> Verdict:
+        """Decide about a TurnInfo message of the ear.
+
+        Args:
+            message: the message, as Flux has it.
+            speaking: the agent has the floor, even if silenced. A "yes" that ends after the agent has finished
+                answers it.
+
+        """
+        event, text = message.get("event"), str(message.get("transcript", ""))
+        if event == "StartOfTurn":
+            self._kept = speaking or self.silenced_at is not None
+        if not self._kept:
+            return Verdict.PASS
+        answers = event == "EndOfTurn" and not speaking and not self.is_echo(text)
+        if (self.is_murmur(text) or self.is_echo(text)) and not answers:
+            self._kept = event != "EndOfTurn"
+            return Verdict.KEEP
+        self._kept = False
+        self.silenced_at = None
+        return Verdict.PASS if event == "StartOfTurn" else Verdict.TAKE
+
+    def false_alarm(self, now: float) -> bool:
+        """Return, once, that what silenced the agent has turned out to be nothing."""
+        if self.silenced_at is None:
+            return False
+        waited = self._sound_ended is not None and now - self._sound_ended >= self._settings.verdict_seconds
+        if not waited and now - self.silenced_at < self._settings.max_silent_seconds:
+            return False
+        self.silenced_at = None
+        self.false_alarms += 1
+        return True
+
+    def is_murmur(self, text: str) -> bool:
+        """Return whether ``text`` only shows that somebody listens."""
+        return all(word in self._backchannels for word in _words(text))
+
+    def is_echo(self, text: str) -> bool:
+        """Return whether ``text`` is what the agent has just said."""
+        words = _words(text)
+        return len(words) > 1 and _share(words, self._said) >= self._settings.echo_share
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower().replace("-", "").replace("'", ""))
+
+
+def _share(words: Sequence[str], said: Sequence[str]) -> float:
+    """Return how much of ``words`` is, pair by pair, in ``said``."""
+    pairs = set(itertools.pairwise(said))
+    found = sum(pair in pairs for pair in itertools.pairwise(words))
+    return found / (len(words) - 1)

@@ -1,0 +1,87 @@
+"""Who has the floor: joins the ear's events, the sound of the line and the agent's speech.
+
+A thin shell: :class:`~orchestration.bargein.BargeIn` decides, :class:`~orchestration.speaker.Speaker` falls
+silent and goes on, :class:`~orchestration.recorder.CallRecorder` writes down.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from asr.audio import SAMPLE_RATE as VAD_SAMPLE_RATE
+from asr.audio import AudioInput
+from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
+from orchestration.bargein import BargeIn, Verdict
+from orchestration.recorder import CallRecorder
+from orchestration.speaker import Speaker
+
+
+class Floor:
+    """The floor of one call.
+
+    Args:
+        recorder: writes the call down.
+        bargein: decides who may take the turn.
+        detector: Silero VAD, shared by all calls.
+        sample_rate: of the caller's audio, mono 16-bit PCM, Hz.
+
+    """
+
+    def __init__(
+        self, recorder: CallRecorder, bargein: BargeIn, detector: SpeechProbability, *, sample_rate: int
+    ) -> None:
+        self._recorder = recorder
+        self._bargein = bargein
+        self._detector = detector
+        self._sample_rate = sample_rate
+        self.speaker = Speaker(on_said=self._said)
+        self._pending = np.zeros(0, np.float32)
+        self._forget_sound()
+
+    def ear_audio(self, audio: bytes | None, now: float) -> None:
+        """Take audio that went to the ear; None: a new stream begins."""
+        if audio is None:
+            self._recorder.ear_audio(None, self._sample_rate, now)
+            return
+        self._recorder.ear_audio(audio, self._sample_rate, now)
+        speaking = self.speaker.speaking()
+        if speaking:
+            self._listen(audio, now)
+        elif len(self._pending):
+            self._forget_sound()
+        if self._bargein.false_alarm(now):
+            self._recorder.resumed(now)
+            self.speaker.go_on()
+
+    def turn_info(self, message: dict[str, Any], now: float) -> list[dict[str, Any]]:
+        """Take a TurnInfo message of the ear; return those that take effect."""
+        silenced_at = self._bargein.silenced_at
+        speaking = self.speaker.speaking()
+        verdict = self._bargein.judge(message, speaking=speaking)
+        if verdict is Verdict.KEEP:
+            return []
+        messages = [message] if verdict is Verdict.PASS else [{**message, "event": "StartOfTurn"}, message]
+        for passed in messages:
+            if speaking and passed["event"] == "StartOfTurn":
+                self._recorder.barged_in(silenced_at or now)
+            self._recorder.turn_info(passed, now)
+        return messages
+
+    def _said(self, text: str) -> None:
+        self._bargein.said([text])
+        self._recorder.said(text)
+
+    def _listen(self, audio: bytes, now: float) -> None:
+        """Ask the VAD about every whole window while the agent speaks."""
+        self._pending = np.concatenate((self._pending, self._input.feed(audio)))
+        while len(self._pending) >= VAD_WINDOW:
+            window, self._pending = self._pending[:VAD_WINDOW], self._pending[VAD_WINDOW:]
+            probability = self._detector(window, self._state)
+            began = now - len(self._pending) / VAD_SAMPLE_RATE - VAD_WINDOW_SECONDS
+            if self._bargein.window(probability, began=began, now=now, speaking=True):
+                self.speaker.silence()
+
+    def _forget_sound(self) -> None:
+        self._input = AudioInput("linear16", self._sample_rate)
+        self._state = SpeechState(narrowband=self._input.narrowband)
+        self._pending = np.zeros(0, np.float32)

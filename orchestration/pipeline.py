@@ -1,0 +1,219 @@
+"""The pipecat pipeline of one call: ear, mind and mouth between a door's two ends.
+
+Built from pipecat's own services pointed at our servers; what is measured on the way goes to the recorder.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from openai.types.chat import ChatCompletionChunk
+from pipecat.frames.frames import Frame, LLMContextFrame, SystemFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.turns.speculation_gate import SpeculationGate
+from pipecat.turns.user_start import ExternalUserTurnStartStrategy
+from pipecat.turns.user_stop import EagerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from asr.client import EarService
+from asr.detectors import SpeechProbability
+from llm.budget import ModelCallBudget
+from llm.client import LLMClient
+from llm.profile import Sampling
+from llm.service import OffhookLLMService
+from orchestration.agent import Agent
+from orchestration.bargein import BargeIn
+from orchestration.floor import Floor
+from orchestration.recorder import CallRecorder
+from orchestration.settings import Configuration
+from orchestration.speaker import Speaker
+from tts.client import MouthService
+
+#: The ear bounds every turn itself; this only catches one that never reports again, seconds.
+TURN_STOP_SECONDS = 30.0
+#: pipecat insists on a key; our servers on loopback ask for none.
+NO_KEY = "none"
+
+
+class TurnStop(EagerUserTurnStopStrategy):
+    """pipecat's eager strategy, which ends a turn once.
+
+    While pipecat waits for its own timer to be cancelled, its transcript timer can fire and end the same turn
+    again, without the speculation that was just taken: the caller would hear two answers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopping = False
+
+    async def trigger_user_turn_stopped(self, *, enable_user_speaking_frames: bool | None = None) -> None:
+        """End the turn, unless that is under way."""
+        if self._stopping:
+            return
+        self._stopping = True
+        try:
+            await super().trigger_user_turn_stopped(enable_user_speaking_frames=enable_user_speaking_frames)
+        finally:
+            self._stopping = False
+
+
+class ToolGate(SpeculationGate):
+    """Knows whether an answer is speculative, and lets all of it through.
+
+    pipecat's service asks its gate before it runs a tool. The speech of a speculative answer is held after the
+    mouth, by the :class:`~orchestration.speaker.Speaker`.
+    """
+
+    def process(self, frame: Frame, direction: FrameDirection) -> list[tuple[Frame, FrameDirection]]:
+        """Take note of what settles a speculation, and return ``frame``."""
+        if isinstance(frame, SystemFrame):
+            super().process(frame, direction)
+        return [(frame, direction)]
+
+
+class MindService(OffhookLLMService):
+    """The call's language model, telling the recorder of requests and tokens, and the speaker of speculation."""
+
+    def __init__(self, client: LLMClient, recorder: CallRecorder, speaker: Speaker, **kwargs: Any) -> None:
+        super().__init__(
+            client,
+            call=recorder.record.call_id,
+            trace_headers=recorder.turn_headers,
+            on_answer=recorder.llm_finished,
+            **kwargs,
+        )
+        self._recorder = recorder
+        self._speaker = speaker
+        self._speculation_gate = ToolGate(name="ToolGate")
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame; the speaker learns first whether an answer is speculative."""
+        if isinstance(frame, LLMContextFrame):
+            self._speaker.gate.begin_speculation(frame.speculation)
+        await super().process_frame(frame, direction)
+
+    async def get_chat_completions(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk, None]:  # type: ignore[override]
+        """Return the chunks of the answer to ``context``."""
+        self._recorder.llm_requested(time.monotonic())
+        return await super().get_chat_completions(context)
+
+    async def _push_llm_text(self, text: str) -> None:
+        self._recorder.llm_text(text, time.monotonic())
+        await super()._push_llm_text(text)
+
+
+@dataclass(frozen=True)
+class CallPipeline:
+    """A pipeline, and what is worth doing before anybody speaks.
+
+    Attributes:
+        pipeline: from the door's input to its output.
+        prefill: has the engine read the prompt while the greeting is heard.
+
+    """
+
+    pipeline: Pipeline
+    prefill: Callable[[], Coroutine[Any, Any, None]]
+
+
+def build_pipeline(
+    agent: Agent,
+    configuration: Configuration,
+    transport: BaseTransport,
+    recorder: CallRecorder,
+    *,
+    client: LLMClient,
+    sampling: Sampling,
+    detector: SpeechProbability,
+    sample_rate: int,
+) -> CallPipeline:
+    """Return the pipeline of one call."""
+    floor = Floor(recorder, BargeIn(agent.language), detector, sample_rate=sample_rate)
+    context = LLMContext()
+    aggregators = LLMContextAggregatorPair(
+        context,
+        user_params=LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[ExternalUserTurnStartStrategy()], stop=[TurnStop()]
+            ),
+            user_turn_stop_timeout=TURN_STOP_SECONDS,
+        ),
+    )
+    mind = MindService(
+        client,
+        recorder,
+        floor.speaker,
+        sampling=_sampling(agent, sampling),
+        system_prompt=agent.system_prompt,
+        adapter=agent.models.llm,
+        budget=ModelCallBudget(
+            per_turn=configuration.llm.calls_per_turn, per_call=configuration.llm.calls_per_call
+        ),
+    )
+    pipeline = Pipeline(
+        [
+            transport.input(),
+            _ear(agent, configuration, recorder, floor),
+            aggregators.user(),
+            mind,
+            _mouth(agent, configuration, recorder, floor.speaker),
+            floor.speaker,
+            transport.output(),
+            aggregators.assistant(),
+        ]
+    )
+    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent)))
+
+
+def _first_prompt(agent: Agent) -> LLMContext:
+    """Return what the first question will be asked after."""
+    messages: list[Any] = [{"role": "assistant", "content": agent.greeting}] if agent.greeting else []
+    return LLMContext([*messages, {"role": "user", "content": ""}])
+
+
+def _ear(agent: Agent, configuration: Configuration, recorder: CallRecorder, floor: Floor) -> EarService:
+    turns = agent.turns
+    return EarService(
+        headers=recorder.call_headers(),
+        on_turn_info=floor.turn_info,
+        on_audio=floor.ear_audio,
+        audio_passthrough=False,
+        api_key=NO_KEY,
+        url=f"{configuration.asr_url}/v2/listen",
+        enable_eager_end_of_turn=turns.speculate,
+        settings=EarService.Settings(
+            model=agent.models.asr or configuration.asr.model,
+            eager_eot_threshold=turns.eager_eot_threshold if turns.speculate else None,
+            eot_threshold=turns.eot_threshold,
+            eot_timeout_ms=turns.eot_timeout_ms,
+            keyterm=list(agent.vocabulary),
+        ),
+    )
+
+
+def _mouth(
+    agent: Agent, configuration: Configuration, recorder: CallRecorder, speaker: Speaker
+) -> MouthService:
+    return MouthService(
+        on_text=recorder.mouth_text,
+        on_audio=recorder.mouth_audio,
+        is_speculating=lambda: speaker.gate.is_speculating,
+        text_language=agent.language,
+        api_key=NO_KEY,
+        url=f"{configuration.tts_url}/tts/websocket",
+        extra_headers=dict(recorder.call_headers()),
+        settings=MouthService.Settings(voice=agent.voice, model="offhook"),
+    )
+
+
+def _sampling(agent: Agent, profile: Sampling) -> Sampling:
+    wanted: Mapping[str, Any] = agent.sampling.model_dump(exclude_none=True)
+    return profile.model_copy(update=dict(wanted))

@@ -1,0 +1,158 @@
+"""When each piece of the agent's speech leaves: in real time, paused while somebody else may be speaking.
+
+Sans-I/O: frames of one response come in faster than they are heard; what is due goes out, asked with the time.
+A word counts as said once enough of its sound has left, so an interrupted answer keeps exactly the words that
+were heard. Times are monotonic seconds, positions are seconds of sound of the current context.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+F = TypeVar("F")
+
+#: Sound that leaves ahead of its moment, so that a late wake-up is not heard, seconds.
+LEAD_SECONDS = 0.04
+#: A word has been heard when this much of it has left, seconds.
+WORD_HEARD_SECONDS = 0.15
+#: Sound that left this long ago has been heard out, seconds.
+HEARD_OUT_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class _Sound(Generic[F]):
+    frame: F
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Word(Generic[F]):
+    frame: F
+    context: int
+    position: float
+
+
+@dataclass(frozen=True)
+class _Mark(Generic[F]):
+    frame: F
+    starts_context: bool
+    ends_context: bool
+
+
+class Playout(Generic[F]):
+    """The agent's speech on its way out.
+
+    Args:
+        lead_seconds: how far ahead of its moment sound leaves.
+        word_heard_seconds: how much of a word must have left before it counts as said.
+
+    """
+
+    def __init__(
+        self, *, lead_seconds: float = LEAD_SECONDS, word_heard_seconds: float = WORD_HEARD_SECONDS
+    ) -> None:
+        self._lead_seconds = lead_seconds
+        self._word_heard_seconds = word_heard_seconds
+        self._items: deque[_Sound[F] | _Mark[F]] = deque()
+        self._words: deque[_Word[F]] = deque()
+        self._contexts_in = 0
+        self._contexts_out = 0
+        self._next = 0.0
+        self._position = 0.0
+        self._last_sound = float("-inf")
+        self.paused = False
+
+    # What comes in.
+
+    def add_sound(self, frame: F, seconds: float) -> None:
+        """Queue a short piece of sound (a few tens of milliseconds)."""
+        self._items.append(_Sound(frame, seconds))
+
+    def add_word(self, frame: F, position: float) -> None:
+        """Queue a word whose sound begins at ``position`` of the context begun last."""
+        self._words.append(_Word(frame, self._contexts_in, position))
+
+    def add_mark(self, frame: F, *, starts_context: bool = False, ends_context: bool = False) -> None:
+        """Queue anything else: it leaves after the sound before it, and the words of that sound."""
+        self._contexts_in += starts_context
+        self._items.append(_Mark(frame, starts_context, ends_context))
+
+    def pause(self, now: float) -> bool:
+        """Stop at once; return whether there was anything to stop."""
+        if self.paused or not self.speaking(now):
+            return False
+        self.paused = True
+        return True
+
+    def resume(self, now: float) -> None:
+        """Go on from where it stopped."""
+        if self.paused:
+            self.paused = False
+            self._next = now
+
+    def clear(self) -> Iterable[F]:
+        """Forget all that has not left; return the frames that were forgotten, in order."""
+        words = [word.frame for word in self._words]
+        frames = [*words, *(item.frame for item in self._items)]
+        self._items.clear()
+        self._words.clear()
+        self._contexts_out = self._contexts_in
+        self.paused = False
+        self._last_sound = float("-inf")
+        return frames
+
+    # What goes out.
+
+    def due(self, now: float) -> list[F]:
+        """Return the frames that leave at ``now``, in order."""
+        frames: list[F] = []
+        while self._items and not self.paused:
+            item = self._items[0]
+            if isinstance(item, _Mark):
+                whole = item.starts_context or item.ends_context
+                frames += self._say_words(
+                    float("inf") if whole else self._position - self._word_heard_seconds
+                )
+                if item.starts_context:
+                    self._contexts_out += 1
+                    self._position = 0.0
+            elif not self._sound_is_due(item, now):
+                break
+            self._items.popleft()
+            frames.append(item.frame)
+            if isinstance(item, _Sound):
+                frames += self._say_words(self._position - self._word_heard_seconds)
+        return frames
+
+    def next_due(self) -> float | None:
+        """Return when to ask again; None while nothing waits or all is paused."""
+        if self.paused or not self._items:
+            return None
+        return self._next - self._lead_seconds
+
+    def speaking(self, now: float) -> bool:
+        """Return whether the caller hears the agent, or is about to."""
+        sounds = any(isinstance(item, _Sound) for item in self._items)
+        return sounds or now - self._last_sound < HEARD_OUT_SECONDS
+
+    def _sound_is_due(self, item: _Sound[F], now: float) -> bool:
+        if self._next + HEARD_OUT_SECONDS < now:
+            self._next = now
+        if now < self._next - self._lead_seconds - 1e-6:
+            return False
+        self._next = max(self._next, now - self._lead_seconds) + item.seconds
+        self._position += item.seconds
+        self._last_sound = self._next
+        return True
+
+    def _say_words(self, until: float) -> list[F]:
+        said = []
+        while self._words and self._is_said(self._words[0], until):
+            said.append(self._words.popleft().frame)
+        return said
+
+    def _is_said(self, word: _Word[F], until: float) -> bool:
+        return word.context < self._contexts_out or (
+            word.context == self._contexts_out and word.position <= until
+        )

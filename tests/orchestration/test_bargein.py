@@ -1,0 +1,144 @@
+"""Who takes the turn while the agent speaks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration.bargein import BargeIn, BargeInSettings, Verdict
+
+WINDOW = 0.032
+
+
+def info(event: str, transcript: str) -> dict:
+    """Return a TurnInfo message."""
+    return {"event": event, "transcript": transcript}
+
+
+def sound(bargein: BargeIn, windows: int, *, start: float = 0.0, probability: float = 0.9) -> list[float]:
+    """Feed VAD windows; return when the agent had to fall silent."""
+    silenced = []
+    for number in range(windows):
+        began = start + number * WINDOW
+        if bargein.window(probability, began=began, now=began + WINDOW, speaking=True):
+            silenced.append(began + WINDOW)
+    return silenced
+
+
+def test_the_agent_falls_silent_within_two_windows() -> None:
+    """Two windows of speech are enough, and it is told once."""
+    bargein = BargeIn("en")
+    assert sound(bargein, 10, start=5.0) == [pytest.approx(5.064)]
+    assert bargein.silenced_at == 5.0
+
+
+def test_a_click_does_not_silence() -> None:
+    """One window alone is no speech."""
+    bargein = BargeIn("en")
+    assert sound(bargein, 1) == []
+    assert sound(bargein, 1, start=1.0, probability=0.1) == []
+    assert sound(bargein, 1, start=2.0) == []
+
+
+def test_words_take_the_turn() -> None:
+    """What the ear understands as words passes at once."""
+    bargein = BargeIn("en")
+    sound(bargein, 10)
+    assert bargein.judge(info("StartOfTurn", "wait a moment"), speaking=True) is Verdict.PASS
+    assert bargein.silenced_at is None
+
+
+@pytest.mark.parametrize("murmur", ["Mm-hm.", "yeah", "Okay, right.", "uh-huh", ""])
+def test_a_murmur_does_not(murmur: str) -> None:
+    """What shows that somebody listens is kept from the call, from its start to its end."""
+    bargein = BargeIn("en")
+    sound(bargein, 5)
+    for event in ("StartOfTurn", "Update", "EagerEndOfTurn", "EndOfTurn"):
+        assert bargein.judge(info(event, murmur), speaking=True) is Verdict.KEEP
+
+
+def test_a_murmur_that_becomes_words_takes_the_turn() -> None:
+    """'Yeah' may begin a sentence; the turn then begins with what is known so far."""
+    bargein = BargeIn("en")
+    sound(bargein, 5)
+    assert bargein.judge(info("StartOfTurn", "yeah"), speaking=True) is Verdict.KEEP
+    assert bargein.judge(info("Update", "yeah but I meant Rome"), speaking=True) is Verdict.TAKE
+    assert bargein.judge(info("EndOfTurn", "yeah but I meant Rome"), speaking=True) is Verdict.PASS
+
+
+def test_a_yes_after_the_agent_has_finished_is_an_answer() -> None:
+    """'Yes' over the agent's last word counts once the agent is silent."""
+    bargein = BargeIn("en")
+    assert bargein.judge(info("StartOfTurn", "yes"), speaking=True) is Verdict.KEEP
+    assert bargein.judge(info("EndOfTurn", "yes"), speaking=False) is Verdict.TAKE
+
+
+def test_a_yes_to_a_silent_agent_is_a_turn() -> None:
+    """Nothing is kept while the agent does not speak."""
+    assert BargeIn("en").judge(info("StartOfTurn", "yes"), speaking=False) is Verdict.PASS
+
+
+def test_the_agents_own_echo_takes_no_turn() -> None:
+    """What the agent has just said comes back from a loud handset."""
+    bargein = BargeIn("en")
+    bargein.said(["The", "capital", "of", "France", "is", "Paris."])
+    assert bargein.judge(info("StartOfTurn", "capital of France is"), speaking=True) is Verdict.KEEP
+    assert bargein.judge(info("EndOfTurn", "capital of France is"), speaking=False) is Verdict.KEEP
+    assert bargein.judge(info("StartOfTurn", "what is the capital of Spain"), speaking=True) is Verdict.PASS
+
+
+def test_a_false_alarm_is_told_once() -> None:
+    """After the sound has ended and nothing was understood, the agent may go on."""
+    bargein = BargeIn("en")
+    sound(bargein, 5)
+    sound(bargein, 6, start=0.2, probability=0.0)
+    assert not bargein.false_alarm(0.6)
+    assert bargein.false_alarm(1.0)
+    assert not bargein.false_alarm(2.0)
+    assert bargein.false_alarms == 1
+
+
+def test_endless_noise_does_not_silence_for_ever() -> None:
+    """A sound that goes on without a word is given up on."""
+    bargein = BargeIn("en")
+    sound(bargein, 100)
+    assert bargein.false_alarm(3.2)
+
+
+def test_a_line_that_echoes_is_not_silenced_again_and_again() -> None:
+    """After some false alarms only understood words count."""
+    bargein = BargeIn("en", BargeInSettings(max_false_alarms=2))
+    for number in range(3):
+        start = number * 10.0
+        silenced = sound(bargein, 5, start=start)
+        assert bool(silenced) is (number < 2)
+        sound(bargein, 6, start=start + 0.2, probability=0.0)
+        bargein.false_alarm(start + 5)
+    assert bargein.judge(info("StartOfTurn", "stop please"), speaking=True) is Verdict.PASS
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["StartOfTurn", "Update", "EagerEndOfTurn", "TurnResumed", "EndOfTurn"]),
+            st.sampled_from(["", "yeah", "hello there"]),
+            st.booleans(),
+            st.floats(0, 1),
+        ),
+        max_size=40,
+    )
+)
+def test_every_turn_that_passes_has_a_beginning(events: list) -> None:
+    """What reaches the call of a kept turn starts with a taken or passed start, whatever comes."""
+    bargein = BargeIn("en")
+    kept = False
+    for number, (event, text, speaking, probability) in enumerate(events):
+        bargein.window(probability, began=number * WINDOW, now=(number + 1) * WINDOW, speaking=speaking)
+        verdict = bargein.judge(info(event, text), speaking=speaking)
+        if event == "StartOfTurn":
+            kept = verdict is Verdict.KEEP
+        elif verdict is Verdict.TAKE:
+            assert kept
+            kept = False
+        elif verdict is Verdict.KEEP:
+            assert kept
+            kept = event != "EndOfTurn"
