@@ -1,0 +1,1 @@
+"""The doors: where a call enters, and the command that runs everything."""

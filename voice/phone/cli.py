@@ -1,0 +1,37 @@
+"""``offhook dial``: let the agent call somebody."""
+
+import os
+
+import click
+
+KEY_VARIABLE = "OFFHOOK_API_KEY"
+
+
+@click.command()
+@click.argument("number")
+@click.option("--url", help="HTTP base URL of the gateway (default: the one configured here).")
+def dial(number: str, url: str | None) -> None:
+    """Call NUMBER (+14155550123) through the carrier that [phone] outbound names.
+
+    A gateway with keys needs one with the scope `calls`, in OFFHOOK_API_KEY.
+    """
+    import httpx
+
+    from orchestration.settings import load_configuration
+    from serving.errors import ServingError
+
+    try:
+        base = url or load_configuration().gateway_url
+        key = os.environ.get(KEY_VARIABLE, "")
+        response = httpx.post(
+            f"{base.rstrip('/')}/calls",
+            json={"to": number},
+            headers={"authorization": f"Bearer {key}"} if key else {},
+            timeout=20,
+        )
+        reply = response.json()
+    except (ServingError, httpx.HTTPError, ValueError) as error:
+        raise click.ClickException(f"no call was placed: {error or type(error).__name__}") from None
+    if response.is_error:
+        raise click.ClickException(str(reply.get("error", response.status_code)))
+    click.echo(f"calling {reply['to']}; the call is {reply['call_id']}")

@@ -1,0 +1,85 @@
+"""The calls a carrier brought and that go on: what is known of each, and how to reach it."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass, field
+
+from pipecat.frames.frames import (
+    LLMMessagesAppendFrame,
+    OutputDTMFFrame,
+    OutputTransportMessageFrame,
+    TTSSpeakFrame,
+)
+
+from orchestration.call import Call
+from voice.phone.carriers.base import Carrier
+from voice.phone.keypad import DigitCollector
+from voice.phone.media import Digit, Event, Mark, StreamStart
+
+#: How long a carrier may take to play what it was sent and say so, seconds.
+PLAYOUT_SECONDS = 20.0
+
+
+@dataclass
+class Line:
+    """One call over a carrier's media stream."""
+
+    carrier: Carrier
+    start: StreamStart
+    call: Call
+    keypad: DigitCollector = field(default_factory=DigitCollector)
+    _marks: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def take(self, event: Event, now: float) -> None:
+        """Take an event of the stream."""
+        if isinstance(event, Digit):
+            self.keypad.press(event.digit, now)
+        elif isinstance(event, Mark) and (played := self._marks.get(event.name)):
+            played.set()
+
+    async def say(self, text: str) -> None:
+        """Let the agent say ``text``, and wait until the caller has heard it or cannot any more."""
+        name = secrets.token_hex(4)
+        played = self._marks[name] = asyncio.Event()
+        try:
+            await self.call.queue(TTSSpeakFrame(text))
+            mark = self.carrier.mark(self.start, name)
+            if mark is not None:
+                await self.call.queue(OutputTransportMessageFrame(message=mark))
+            async with asyncio.timeout(PLAYOUT_SECONDS):
+                await played.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._marks[name]
+
+    async def press(self, digits: str) -> None:
+        """Press keys towards the other side, once the agent has said what it is saying."""
+        await self.call.queue(OutputDTMFFrame.from_string(digits))
+
+    async def pressed(self, digits: str) -> None:
+        """Tell the agent what was pressed."""
+        text = f"(The caller pressed {' '.join(digits)} on the telephone's keypad.)"
+        await self.call.queue(
+            LLMMessagesAppendFrame(messages=[{"role": "user", "content": text}], run_llm=True)
+        )
+
+
+class Lines:
+    """Every line of one gateway, by the carrier's name of the call."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+
+    def add(self, line: Line) -> None:
+        """Keep a line while its call lasts."""
+        self._lines[line.start.call_id] = line
+
+    def remove(self, line: Line) -> None:
+        """Forget a line whose call has ended."""
+        if self._lines.get(line.start.call_id) is line:
+            del self._lines[line.start.call_id]
+
+    def find(self, call_id: str) -> Line | None:
+        """Return the line of a call in progress."""
+        return self._lines.get(call_id)

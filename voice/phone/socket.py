@@ -1,0 +1,205 @@
+"""A carrier's media socket: one call."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from telemetry import metrics
+from telemetry.tracing import extract_context
+from voice.access.gatekeeper import Gatekeeper, denial_response
+from voice.access.tokens import OneTimeTokens
+from voice.errors import AccessDeniedError, HandshakeError
+from voice.mediawatch import MediaWatch
+from voice.phone.carriers.base import Carrier
+from voice.phone.lines import Line, Lines
+from voice.phone.media import SAMPLE_RATE, Audio, Event, StreamGuard, StreamStart
+from voice.phone.serializer import GuardedSerializer
+from voice.reception import Place, Reception, RefusedError
+
+logger = logging.getLogger(__name__)
+
+#: One packet is 20 ms; pipecat counts output chunks in tens of milliseconds.
+OUTPUT_CHUNK_10MS = 2
+#: Closing a caller's socket waits this long for the other side, seconds.
+CLOSE_SECONDS = 1.0
+#: Messages before the one that begins a stream (`connected`).
+MAX_PREAMBLE = 2
+#: How often entries on the keypad are looked for, seconds.
+KEYPAD_SECONDS = 0.25
+#: WebSocket close codes with a reason of their own (RFC 6455, 7.4.1).
+CLOSE_REASONS = {
+    1000: "caller hung up",
+    1009: "protocol error: a message over the size limit",
+}
+LOST = "connection to the caller was lost"
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+
+
+class CallerSocket(WebSocket):
+    """A websocket that remembers why it was closed."""
+
+    close_code: int | None = None
+
+    async def receive(self) -> Message:
+        """Receive the next ASGI message."""
+        message = await super().receive()
+        if message["type"] == "websocket.disconnect":
+            self.close_code = message.get("code")
+        return message
+
+    @property
+    def end_reason(self) -> str:
+        """Why the caller's side closed."""
+        return CLOSE_REASONS.get(self.close_code or 0, LOST)
+
+
+class MediaSocket:
+    """ASGI endpoint of ``WS /phone/{carrier}/media``.
+
+    Args:
+        carrier: whose stream it is.
+        reception: admits calls.
+        gatekeeper: admits people.
+        tokens: those minted in answer documents; each opens one stream.
+        lines: where the call is found while it lasts.
+
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        reception: Reception,
+        gatekeeper: Gatekeeper,
+        tokens: OneTimeTokens,
+        lines: Lines,
+    ) -> None:
+        self._carrier = carrier
+        self._reception = reception
+        self._gatekeeper = gatekeeper
+        self._tokens = tokens
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold one call."""
+        socket = CallerSocket(scope, receive, send)
+        door = self._carrier.name
+        try:
+            visitor = self._gatekeeper.admit_unkeyed(socket, door=door)
+            self._reception.require_room()
+            await socket.accept()
+            start = await self._handshake(socket)
+            facts = self._tokens.spend(start.parameters.get("token", ""), time.monotonic())
+            if facts is None and not visitor.local:
+                metrics.REFUSALS.labels(door, "no_media_token").inc()
+                raise AccessDeniedError(
+                    403, "no_media_token", "the stream lacks the token of its answer document"
+                )
+            with self._reception.admit(door) as place:
+                await self._hold(socket, start, place)
+        except RefusedError as refusal:
+            logger.warning("call refused: %s", refusal)
+            metrics.REFUSALS.labels(door, "at_capacity").inc()
+            await self._refuse(
+                socket, JSONResponse({"error": str(refusal)}, status_code=503), TRY_AGAIN_LATER
+            )
+        except AccessDeniedError as denial:
+            logger.warning("call refused: %s", denial)
+            await self._refuse(socket, denial_response(denial), POLICY_VIOLATION)
+        except HandshakeError as error:
+            logger.warning("call ended before it began: %s", error)
+            metrics.REFUSALS.labels(door, "bad_handshake").inc()
+            if socket.client_state is not WebSocketState.DISCONNECTED:
+                await socket.close(code=1002, reason=str(error)[:120])
+
+    async def _refuse(self, socket: CallerSocket, response: JSONResponse, code: int) -> None:
+        if socket.client_state is WebSocketState.CONNECTING:
+            await socket.send_denial_response(response)
+        elif socket.client_state is WebSocketState.CONNECTED:
+            await socket.close(code=code, reason=bytes(response.body).decode()[:120])
+
+    async def _handshake(self, socket: CallerSocket) -> StreamStart:
+        limit = self._reception.settings.handshake_seconds
+        query = dict(socket.query_params)
+        try:
+            async with asyncio.timeout(limit):
+                for _ in range(MAX_PREAMBLE):
+                    if start := self._carrier.parse_start(await _receive(socket), query):
+                        return start
+        except TimeoutError:
+            raise HandshakeError(f"no start message within handshake_seconds = {limit:g}") from None
+        except WebSocketDisconnect:
+            raise HandshakeError(socket.end_reason) from None
+        raise HandshakeError("no start message after connected")
+
+    async def _hold(self, socket: CallerSocket, start: StreamStart, place: Place) -> None:
+        settings = self._reception.settings
+        watch = MediaWatch(timeout_seconds=settings.media_timeout_seconds)
+        recorder = place.recorder(start.call_id, parent=extract_context(start.parameters))
+
+        def take(event: Event) -> None:
+            if isinstance(event, Audio):
+                watch.seen()
+            else:
+                line.take(event, time.monotonic())
+
+        serializer = GuardedSerializer(
+            self._carrier.serializer(start),
+            guard=StreamGuard(self._carrier.parse, max_lead_seconds=settings.max_lead_seconds),
+            on_event=take,
+            on_violation=lambda reason: call.end(reason),
+            on_audible=recorder.audible,
+        )
+        transport = _transport(socket, serializer, lambda: call.end(socket.end_reason))
+        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE)
+        line = Line(self._carrier, start, call)
+        self._lines.add(line)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keypad = group.create_task(_watch_keypad(line), name="keypad")
+                await watch.hold(call)
+                keypad.cancel()
+        finally:
+            self._lines.remove(line)
+
+
+async def _receive(socket: WebSocket) -> str | bytes:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text = message.get("text")
+    return text if text is not None else bytes(message.get("bytes") or b"")
+
+
+def _transport(
+    socket: WebSocket, serializer: GuardedSerializer, on_gone: Callable[[], None]
+) -> FastAPIWebsocketTransport:
+    transport = FastAPIWebsocketTransport(
+        socket,
+        FastAPIWebsocketParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            audio_out_10ms_chunks=OUTPUT_CHUNK_10MS,
+            serializer=serializer,
+            ws_close_timeout=CLOSE_SECONDS,
+        ),
+    )
+
+    async def gone(*_: object) -> None:
+        on_gone()
+
+    transport.add_event_handler("on_client_disconnected", gone)
+    return transport
+
+
+async def _watch_keypad(line: Line) -> None:
+    while True:
+        await asyncio.sleep(KEYPAD_SECONDS)
+        for entry in line.keypad.entries(time.monotonic()):
+            await line.pressed(entry)
