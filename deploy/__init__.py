@@ -1,0 +1,1 @@
+"""Configuration that ships with Offhook: profiles, agents, rules and dashboards (data only)."""
