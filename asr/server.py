@@ -28,6 +28,7 @@ from asr.spans import TurnSpans
 from asr.transcriptions import error_response, transcribe
 from asr.turn import Thresholds, TurnDetector
 from asr.whisper import DecodeJob
+from telemetry import logs
 from telemetry.tracing import extract_context
 
 #: What builds the three things in which the protocols differ from a query and a request id.
@@ -99,8 +100,9 @@ class AsrService:
         turns = TurnDetector(self._settings.turn, thresholds)
         ear = Ear(audio, engine.speech, turns, narrowband=audio.narrowband)
         await websocket.accept(headers=[(b"dg-request-id", request_id.encode())])
-        spans = TurnSpans(_trace_context(websocket))
-        await Connection(websocket, ear, dialect, engine, self._settings, spans).serve()
+        trace = _trace_context(websocket)
+        logs.bind(trace)
+        await Connection(websocket, ear, dialect, engine, self._settings, TurnSpans(trace)).serve()
 
     async def _transcriptions(self, request: Request) -> Response:
         if self._loaded is None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from pipecat.frames.frames import (
+    AggregatedTextProgressFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -29,6 +30,8 @@ from orchestration.playout import Playout
 BYTES_PER_SAMPLE = 2
 #: Speech is cut into pieces of this length, seconds: what can be stopped between.
 PIECE_SECONDS = 0.02
+#: Leave with the sound of their word: the word itself, and what it leaves unsaid of its sentence.
+Word = TTSTextFrame | AggregatedTextProgressFrame
 #: How the position of a word in its context's sound travels with its frame.
 POSITION = "offhook.position"
 
@@ -131,7 +134,7 @@ class Speaker(FrameProcessor):
             self._context_began = None
         elif isinstance(frame, TTSAudioRawFrame) and self._context_began is None:
             self._context_began = now
-        if isinstance(frame, TTSTextFrame) and frame.pts is not None:
+        if isinstance(frame, Word) and frame.pts is not None:
             began = now if self._context_began is None else self._context_began
             frame.metadata[POSITION] = max(0.0, (frame.pts - began) / 1e9)
         if not isinstance(frame, SystemFrame):
@@ -141,7 +144,7 @@ class Speaker(FrameProcessor):
         if isinstance(frame, TTSAudioRawFrame):
             for piece in _pieces(frame):
                 self._playout.add_sound(piece, piece.num_frames / piece.sample_rate)
-        elif isinstance(frame, TTSTextFrame) and POSITION in frame.metadata:
+        elif isinstance(frame, Word) and POSITION in frame.metadata:
             self._playout.add_word(frame, frame.metadata[POSITION])
         else:
             self._playout.add_mark(

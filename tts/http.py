@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Message, Send
 
+from telemetry import logs
+from telemetry.tracing import extract_context
 from tts.clauses import ClauseSplitter
 from tts.containers import FORMATS, FileEncoder
 from tts.errors import EngineError, RequestError
@@ -66,6 +68,7 @@ class SpeechEndpoint:
                 asked.voice_name, RawFormat("pcm_s16le", SAMPLE_RATE), speed=asked.speed
             )
             trace = trace_headers(request.headers, request.query_params)
+            logs.bind(extract_context(trace))
             stream = self._stream(asked, speaker, ContextSpan(speaker.voice, trace))
             first = await anext(stream)
         except RequestError as error:

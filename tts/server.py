@@ -10,6 +10,8 @@ from typing import TypeVar
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from telemetry import logs
+from telemetry.tracing import extract_context
 from tts.cache import CachedEngine, PhraseCache
 from tts.errors import RequestError
 from tts.espeak import Phonemizer
@@ -120,6 +122,7 @@ class TtsService:
 
     async def _websocket(self, websocket: WebSocket) -> None:
         trace = trace_headers(websocket.headers, websocket.query_params)
+        logs.bind(extract_context(trace))
         await Session(websocket, self._settings, self._speaker_for, partial(span_for, trace)).run()
 
     def _speaker_for(self, request: OpenRequest, others: int) -> Speaker:

@@ -99,8 +99,9 @@ def whisper() -> Whisper:
 class Server:
     """A running ``python -m asr``."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
+        self.log = log
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}"
 
@@ -110,20 +111,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return the real server, warmed up."""
     pulled(MODEL)
     port = free_port()
-    store = tmp_path_factory.mktemp("traces") / "calls.sqlite"
+    folder = tmp_path_factory.mktemp("ear")
+    log = folder / "asr.log"
     env = {
         **os.environ,
         "OFFHOOK_ASR__PORT": str(port),
         "OFFHOOK_ASR__SEND_TIMEOUT_SECONDS": "2",
         "OFFHOOK_ASR__IDLE_TIMEOUT_SECONDS": "5",
-        "OFFHOOK_TRACE_STORE": str(store),
+        "OFFHOOK_TRACE_STORE": str(folder / "calls.sqlite"),
     }
-    process = subprocess.Popen([sys.executable, "-m", "asr"], env=env, cwd=REPOSITORY)
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "asr"], env=env, cwd=REPOSITORY, stderr=output)
     try:
-        started = Server(process, port)
+        started = Server(process, port, log)
         deadline = time.monotonic() + START_SECONDS
         while not _ready(started):
-            assert process.poll() is None, "the server died; its output says why"
+            assert process.poll() is None, f"the server died:\n{log.read_text()}"
             assert time.monotonic() < deadline, "the server did not warm up in time"
             time.sleep(0.1)
         yield started

@@ -34,18 +34,26 @@ class SystemCalls:
 
 async def place_calls(
     systems: Sequence[System],
-    questions: Sequence[Question],
+    scripts: Sequence[Sequence[Question]],
     *,
     rounds: int,
     progress: Callable[[str], None],
 ) -> list[SystemCalls]:
-    """Call every system once a round, asking all questions; the order turns by one each round."""
+    """Call every system once a round with the same script; the order turns by one each round.
+
+    Args:
+        systems: whom to call.
+        scripts: the questions of one call each; after the last, the first again.
+        rounds: calls to each system.
+        progress: told what happens.
+
+    """
     measured = [SystemCalls(system) for system in systems]
     for number in range(rounds):
         order = measured[number % len(measured) :] + measured[: number % len(measured)]
         for calls in order:
             progress(f"round {number + 1} of {rounds}: {calls.system.name}")
-            await _one(calls, questions)
+            await _one(calls, scripts[number % len(scripts)])
     return measured
 
 

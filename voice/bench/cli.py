@@ -10,14 +10,52 @@ from rich.console import Console
 
 from voice.bench.systems import OFFHOOK, STOCK, SYSTEMS
 
-#: Questions whose answers differ in length; spoken by the mouth where no recordings are given.
-QUESTIONS = (
-    "What is the capital of France?",
-    "How many days are there in a week?",
-    "What colour is the sky on a clear day?",
-    "Can you tell me what a telephone is used for?",
-    "What is the opposite of hot?",
+#: Spoken by the mouth where no recordings are given; every call of a system asks the next ones.
+QUESTIONS = tuple(
+    """
+What is the capital of France?
+How many days are there in a week?
+What colour is the sky on a clear day?
+Can you tell me what a telephone is used for?
+What is the opposite of hot?
+What is the capital of Italy?
+Which animal says meow?
+What do bees make?
+How many hours are there in a day?
+What do people drink in the morning?
+Where do fish live?
+What is the largest planet?
+What is bread made of?
+Who looks after people in a hospital?
+What do you wear when it rains?
+What is the capital of Germany?
+How many months are there in a year?
+What is the opposite of small?
+What does a baker do?
+Which season comes after winter?
+What is ice made of?
+What is the capital of Japan?
+Why do birds have wings?
+What do cows eat?
+How many legs does a spider have?
+What is a library for?
+What is the opposite of early?
+Which fruit is yellow and long?
+What does a doctor do?
+Where does the sun rise?
+What is the capital of Greece?
+How many minutes are there in an hour?
+What do you use to cut paper?
+What is the opposite of loud?
+What is a bicycle?
+Which month comes after May?
+What is the capital of Portugal?
+What do you find on a beach?
+How do plants grow?
+What is the opposite of heavy?
+""".strip().splitlines()
 )
+QUESTIONS_A_CALL = 5
 
 
 @click.command("call")
@@ -41,7 +79,7 @@ def bench(
 ) -> None:
     """Hold scripted calls with Offhook and its peers in turn, and compare what the caller hears.
 
-    FILES are recordings to ask, one a turn, instead of the built-in questions.
+    FILES are recordings to ask, one a turn, instead of the built-in questions. The mouth's phrase cache is off.
     """
     from voice.cli import plain_errors
 
@@ -68,17 +106,24 @@ async def _measure(
         questions = [question_from_file(path) for path in files] or [
             await question_from_text(text, mouth_url=mouth, voice=voice) for text in QUESTIONS
         ]
-        measured = await place_calls(systems, questions, rounds=rounds, progress=report)
-    return {calls.system.name: figures_of(calls) for calls in measured}
+        size = len(questions) if files else QUESTIONS_A_CALL
+        calls = [questions[start : start + size] for start in range(0, len(questions), size)]
+        measured = await place_calls(systems, calls, rounds=rounds, progress=report)
+    return {one.system.name: figures_of(one) for one in measured}
 
 
 def _show(figures: dict[str, dict[str, Any]], png: Path, json_file: Path | None) -> None:
-    from voice.bench.figures import ratios
+    from voice.bench.figures import ratios, speculation
     from voice.bench.report import picture, table
 
     reference = STOCK if STOCK in figures else OFFHOOK
     console = Console(highlight=False, width=140)
     console.print(table(figures, ratios(figures, reference), reference))
+    if paid := speculation(figures):
+        console.print(
+            f"speculation: p50 lower by {paid['p50_lower']:.0%}; {paid['same_answers']:g} of"
+            f" {paid['compared']:g} answers the same; {paid['wasted_tokens']:g} tokens thrown away"
+        )
     picture(figures, png)
     console.print(f"picture in {png}")
     if json_file:

@@ -6,6 +6,7 @@ from typing import Any
 
 from telemetry.names import FIGURES
 from voice.bench.calls import SystemCalls
+from voice.bench.systems import OFFHOOK, WITHOUT_SPECULATION
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -41,6 +42,7 @@ def figures_of(calls: SystemCalls) -> dict[str, Any]:
         figures["answers"] = [record["answered"] for record in told]
         figures["heard"] = [record["heard"] for record in told]
         figures["tokens"] = sum(record["tokens"]["output"] for record in told)
+        figures["wasted_tokens"] = sum(record["tokens"]["wasted"] for record in told)
     return figures
 
 
@@ -53,6 +55,24 @@ def ratios(systems: dict[str, dict[str, Any]], reference: str) -> dict[str, dict
         name: {share: figures["voice_to_voice"][share] / base[share] for share in ("p50", "p95")}
         for name, figures in systems.items()
         if "voice_to_voice" in figures
+    }
+
+
+def speculation(systems: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Return what speculation gained and cost, where a run has both sides.
+
+    ``p50_lower`` is a share of the p50 without; answers are compared where both sides heard the same.
+    """
+    on, off = systems.get(OFFHOOK, {}), systems.get(WITHOUT_SPECULATION, {})
+    if "voice_to_voice" not in on or "voice_to_voice" not in off or "heard" not in on or "heard" not in off:
+        return {}
+    pairs = zip(on["heard"], off["heard"], on["answers"], off["answers"], strict=False)
+    compared = [mine == theirs for heard, also, mine, theirs in pairs if heard == also]
+    return {
+        "p50_lower": 1 - on["voice_to_voice"]["p50"] / off["voice_to_voice"]["p50"],
+        "compared": len(compared),
+        "same_answers": sum(compared),
+        "wasted_tokens": on["wasted_tokens"],
     }
 
 

@@ -61,7 +61,8 @@ class StockBot:
         )
         worker = PipelineWorker(
             self._pipeline(transport),
-            params=PipelineParams(audio_in_sample_rate=8000, audio_out_sample_rate=8000),
+            # WhisperSTTService takes what it gets for 16 kHz: at the line's 8 kHz it hears nothing but noise.
+            params=PipelineParams(audio_in_sample_rate=16000, audio_out_sample_rate=8000),
             idle_timeout_secs=None,
         )
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
@@ -53,7 +53,7 @@ async def running_systems(
 
     """
     agent = load_agent(configuration.gateway.agent)
-    specs = stack_specs(configuration)
+    specs = [_without_cache(spec) for spec in stack_specs(configuration)]
     systems = [System(OFFHOOK, configuration.gateway_url, tells=True)]
     with tempfile.TemporaryDirectory() as folder:
         if WITHOUT_SPECULATION in names:
@@ -66,6 +66,11 @@ async def running_systems(
             systems.append(system)
         async with running_servers(specs, report):
             yield [system for system in systems if system.name in names]
+
+
+def _without_cache(spec: ServerSpec) -> ServerSpec:
+    """Turn the mouth's phrase cache off: an answer that another system asked for first would be free."""
+    return replace(spec, env={**spec.env, "OFFHOOK_TTS__CACHE_MEGABYTES": "0"})
 
 
 def _without_speculation(agent: Agent, folder: Path) -> tuple[ServerSpec, System]:
