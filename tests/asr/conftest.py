@@ -102,6 +102,7 @@ class Server:
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
         self.log = log
+        self.trace_store = log.with_name("calls.sqlite")
         self.http = f"http://127.0.0.1:{port}"
         self.ws = f"ws://127.0.0.1:{port}"
 
@@ -118,7 +119,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "OFFHOOK_ASR__PORT": str(port),
         "OFFHOOK_ASR__SEND_TIMEOUT_SECONDS": "2",
         "OFFHOOK_ASR__IDLE_TIMEOUT_SECONDS": "5",
-        "OFFHOOK_TRACE_STORE": str(folder / "calls.sqlite"),
+        "OFFHOOK_TRACE_STORE": str(log.with_name("calls.sqlite")),
     }
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "asr"], env=env, cwd=REPOSITORY, stderr=output)

@@ -192,15 +192,13 @@ async def test_force_end_turn(server: Server, speech: Callable[[str], Samples]) 
 
 
 async def test_a_span_of_each_turn_joins_the_callers_trace(
-    server: Server, speech: Callable[[str], Samples], tmp_path_factory: pytest.TempPathFactory
+    server: Server, speech: Callable[[str], Samples]
 ) -> None:
     """The traceparent of the header, or of the query, is the parent of the server's span."""
     audio = np.concatenate([speech(SENTENCE), silence(1.0)])
     trace = "0af7651916cd43dd8448eb211c80319c"
     await listen(server, audio, f"{FLUX}&traceparent=00-{trace}-b7ad6b7169203331-01")
-    store = max(
-        tmp_path_factory.getbasetemp().glob("traces*/calls.sqlite"), key=lambda path: path.stat().st_mtime
-    )
+    store = server.trace_store
     for _ in range(50):
         await asyncio.sleep(0.1)
         with sqlite3.connect(store) as database:
