@@ -108,9 +108,10 @@ class OffhookLLMService(OpenAILLMService):
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk, None]:  # type: ignore[override]
         """Return the chunks of the answer to ``context``."""
-        if self._budget and _caller_spoke_last(context):
+        request = await self._request(context)
+        if self._budget and _caller_spoke_last(request):
             self._budget.begin_turn()
-        return self._chunks(await self._request(context))
+        return self._chunks(request)
 
     async def _request(self, context: LLMContext) -> dict[str, Any]:
         invocation = await self.get_llm_adapter().get_llm_invocation_params(
@@ -144,9 +145,9 @@ class OffhookLLMService(OpenAILLMService):
             self._on_answer(answer)
 
 
-def _caller_spoke_last(context: LLMContext) -> bool:
-    messages = context.get_messages()
-    return bool(messages) and isinstance(messages[-1], dict) and messages[-1].get("role") == "user"
+def _caller_spoke_last(request: Mapping[str, Any]) -> bool:
+    messages = request["messages"]
+    return bool(messages) and messages[-1].get("role") == "user"
 
 
 def _deltas(event: Event) -> list[ChoiceDelta]:

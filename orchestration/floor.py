@@ -12,6 +12,7 @@ from asr.audio import SAMPLE_RATE as VAD_SAMPLE_RATE
 from asr.audio import AudioInput
 from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
 from orchestration.bargein import BargeIn, Verdict
+from orchestration.dialogue import Dialogue
 from orchestration.recorder import CallRecorder
 from orchestration.speaker import Speaker
 
@@ -24,19 +25,31 @@ class Floor:
         bargein: decides who may take the turn.
         detector: Silero VAD, shared by all calls.
         sample_rate: of the caller's audio, mono 16-bit PCM, Hz.
+        dialogue: the client's conversation, where the client keeps it.
 
     """
 
     def __init__(
-        self, recorder: CallRecorder, bargein: BargeIn, detector: SpeechProbability, *, sample_rate: int
+        self,
+        recorder: CallRecorder,
+        bargein: BargeIn,
+        detector: SpeechProbability,
+        *,
+        sample_rate: int,
+        dialogue: Dialogue | None = None,
     ) -> None:
         self._recorder = recorder
         self._bargein = bargein
         self._detector = detector
         self._sample_rate = sample_rate
+        self._dialogue = dialogue
         self.speaker = Speaker(on_said=self._said)
         self._pending = np.zeros(0, np.float32)
         self._forget_sound()
+
+    def interruptible(self) -> bool:
+        """Return whether the caller may take the turn from the agent."""
+        return self._dialogue is None or self._dialogue.interruptible()
 
     def ear_audio(self, audio: bytes | None, now: float) -> None:
         """Take audio that went to the ear; None: a new stream begins."""
@@ -44,8 +57,7 @@ class Floor:
             self._recorder.ear_audio(None, self._sample_rate, now)
             return
         self._recorder.ear_audio(audio, self._sample_rate, now)
-        speaking = self.speaker.speaking()
-        if speaking:
+        if self.interruptible() and self.speaker.speaking():
             self._listen(audio, now)
         elif len(self._pending):
             self._forget_sound()
@@ -56,7 +68,7 @@ class Floor:
     def turn_info(self, message: dict[str, Any], now: float) -> list[dict[str, Any]]:
         """Take a TurnInfo message of the ear; return those that take effect."""
         silenced_at = self._bargein.silenced_at
-        speaking = self.speaker.speaking()
+        speaking = self.interruptible() and self.speaker.speaking()
         verdict = self._bargein.judge(message, speaking=speaking)
         if verdict is Verdict.KEEP:
             return []
@@ -65,7 +77,9 @@ class Floor:
             if speaking and passed["event"] == "StartOfTurn":
                 self._recorder.barged_in(silenced_at or now)
             self._recorder.turn_info(passed, now)
-        return messages
+        if self._dialogue is None:
+            return messages
+        return [passed for passed in messages if self._dialogue.turn_info(passed)]
 
     def _said(self, text: str) -> None:
         self._bargein.said([text])

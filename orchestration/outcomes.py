@@ -19,7 +19,7 @@ def turn_outcome(turn: Turn) -> str:
     """Return one of :data:`telemetry.metrics.TURN_OUTCOMES`."""
     if turn.interrupted:
         return "interrupted"
-    return "answered" if Moment.AUDIBLE in turn.moments else "unanswered"
+    return "answered" if Moment.AUDIBLE in turn.moments or turn.handed_over else "unanswered"
 
 
 def last_turn_outcome(turn: Turn, end_reason: str) -> str:

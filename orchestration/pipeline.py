@@ -4,12 +4,12 @@ Built from pipecat's own services pointed at our servers; what is measured on th
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openai.types.chat import ChatCompletionChunk
-from pipecat.frames.frames import Frame, LLMContextFrame, SystemFrame
+from pipecat.frames.frames import Frame, FunctionCallFromLLM, LLMContextFrame, SystemFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -19,6 +19,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.speculation_gate import SpeculationGate
+from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import ExternalUserTurnStartStrategy
 from pipecat.turns.user_stop import EagerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
@@ -26,11 +27,12 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from asr.client import EarService
 from asr.detectors import SpeechProbability
 from llm.budget import ModelCallBudget
-from llm.client import LLMClient
+from llm.client import Answer, LLMClient
 from llm.profile import Sampling
 from llm.service import OffhookLLMService
 from orchestration.agent import Agent
 from orchestration.bargein import BargeIn
+from orchestration.dialogue import Dialogue, Request, UnkeptContext, WrittenFrame
 from orchestration.floor import Floor
 from orchestration.recorder import CallRecorder
 from orchestration.settings import Configuration
@@ -65,6 +67,19 @@ class TurnStop(EagerUserTurnStopStrategy):
             self._stopping = False
 
 
+class TurnStart(ExternalUserTurnStartStrategy):
+    """pipecat's strategy; whether a turn that begins interrupts is asked each time."""
+
+    def __init__(self, interruptible: Callable[[], bool]) -> None:
+        super().__init__()
+        self._interruptible = interruptible
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Look whether ``frame`` begins a turn."""
+        self._enable_interruptions = self._interruptible()
+        return await super().process_frame(frame)
+
+
 class ToolGate(SpeculationGate):
     """Knows whether an answer is speculative, and lets all of it through.
 
@@ -80,25 +95,58 @@ class ToolGate(SpeculationGate):
 
 
 class MindService(OffhookLLMService):
-    """The call's language model, telling the recorder of requests and tokens, and the speaker of speculation."""
+    """The call's language model, telling the recorder of requests and tokens, and the speaker of speculation.
 
-    def __init__(self, client: LLMClient, recorder: CallRecorder, speaker: Speaker, **kwargs: Any) -> None:
+    Where a client keeps the conversation, ``dialogue`` says what is asked, and takes the calls of its tools.
+    """
+
+    def __init__(
+        self,
+        client: LLMClient,
+        recorder: CallRecorder,
+        speaker: Speaker,
+        dialogue: Dialogue | None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             client,
             call=recorder.record.call_id,
             trace_headers=recorder.turn_headers,
-            on_answer=recorder.llm_finished,
+            on_answer=self._answered,
             **kwargs,
         )
         self._recorder = recorder
         self._speaker = speaker
+        self._dialogue = dialogue
+        self._asked: Request | None = None
         self._speculation_gate = ToolGate(name="ToolGate")
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame; the speaker learns first whether an answer is speculative."""
         if isinstance(frame, LLMContextFrame):
+            if self._dialogue:
+                self._asked = self._dialogue.request(frame.context)
+                if self._asked is None:
+                    return
+                self._skip_tts = not self._asked.spoken
             self._speaker.gate.begin_speculation(frame.speculation)
         await super().process_frame(frame, direction)
+
+    async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
+        """Run the tools that an answer calls, or hand the calls to the client whose tools they are."""
+        if self._dialogue is None or self._speculation_gate.is_speculating:
+            await super().run_function_calls(function_calls)
+        else:
+            self._dialogue.called(function_calls)
+
+    async def _request(self, context: LLMContext) -> dict[str, Any]:
+        request = await super()._request(context)
+        return self._asked.complete(request) if self._asked else request
+
+    def _answered(self, answer: Answer) -> None:
+        self._recorder.llm_finished(answer)
+        if self._dialogue:
+            self._dialogue.answered(answer)
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk, None]:  # type: ignore[override]
         """Return the chunks of the answer to ``context``."""
@@ -107,7 +155,10 @@ class MindService(OffhookLLMService):
 
     async def _push_llm_text(self, text: str) -> None:
         self._recorder.llm_text(text, time.monotonic())
-        await super()._push_llm_text(text)
+        if self._asked and not self._asked.spoken:
+            await self.push_frame(WrittenFrame(text))
+        else:
+            await super()._push_llm_text(text)
 
 
 @dataclass(frozen=True)
@@ -134,15 +185,29 @@ def build_pipeline(
     sampling: Sampling,
     detector: SpeechProbability,
     sample_rate: int,
+    dialogue: Dialogue | None = None,
 ) -> CallPipeline:
-    """Return the pipeline of one call."""
-    floor = Floor(recorder, BargeIn(agent.language), detector, sample_rate=sample_rate)
-    context = LLMContext()
+    """Return the pipeline of one call.
+
+    Args:
+        agent: who answers.
+        configuration: where ear and mouth are, and their models.
+        transport: the door's two ends.
+        recorder: writes the call down.
+        client: the language model's.
+        sampling: the engine profile's.
+        detector: Silero VAD, shared by all calls.
+        sample_rate: of the door's audio, Hz.
+        dialogue: the client's conversation, where the client keeps it.
+
+    """
+    floor = Floor(recorder, BargeIn(agent.language), detector, sample_rate=sample_rate, dialogue=dialogue)
+    context = UnkeptContext() if dialogue else LLMContext()
     aggregators = LLMContextAggregatorPair(
         context,
         user_params=LLMUserAggregatorParams(
             user_turn_strategies=UserTurnStrategies(
-                start=[ExternalUserTurnStartStrategy()], stop=[TurnStop()]
+                start=[TurnStart(floor.interruptible)], stop=[TurnStop()]
             ),
             user_turn_stop_timeout=TURN_STOP_SECONDS,
         ),
@@ -151,6 +216,7 @@ def build_pipeline(
         client,
         recorder,
         floor.speaker,
+        dialogue,
         sampling=_sampling(agent, sampling),
         system_prompt=agent.system_prompt,
         adapter=agent.models.llm,

@@ -232,6 +232,20 @@ class CallRecorder:
                     self._withdraw(now)
                 self._timeline.confirmed(text, speech_ended=self._speech_end(message, now), at=now)
 
+    def given(self, text: str, *, speech_ended: float | None, now: float) -> None:
+        """Take a turn that the caller's client ended itself.
+
+        Args:
+            text: what was said or written.
+            speech_ended: when the client ended it; None where it was written.
+            now: when it was understood.
+
+        """
+        self.last_activity = now
+        self._start_turn(now if speech_ended is None else speech_ended)
+        self._settle(turn_outcome)
+        self._timeline.confirmed(text, speech_ended=speech_ended, at=now)
+
     def _speech_end(self, message: Mapping[str, Any], now: float) -> float:
         """Return when the last audible sample of the turn's speech passed the gateway."""
         position = message.get("last_speech")
@@ -336,6 +350,13 @@ class CallRecorder:
         if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments:
             turn.spoken = f"{turn.spoken} {text}".strip()
 
+    def handed_over(self, now: float, written: str = "") -> None:
+        """The turn is answered otherwise than by sound; see :class:`~orchestration.timeline.Turn`."""
+        self.last_activity = now
+        if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments:
+            turn.handed_over = True
+            turn.spoken += written
+
     def audible(self, now: float) -> None:
         """Sound that can be heard left the gateway."""
         self.last_activity = self._last_audible = now
@@ -351,7 +372,7 @@ class CallRecorder:
     def waiting(self, now: float) -> Wait:
         """Return whom the call waits for, and since when."""
         turn = self._timeline.current
-        if turn is None or Moment.AUDIBLE in turn.moments:
+        if turn is None or Moment.AUDIBLE in turn.moments or turn.handed_over:
             return Wait(Waiting.CALLER, now - self.last_activity, turn.index if turn else -1)
         if confirmed := turn.moments.get(Moment.CONFIRMED):
             return Wait(Waiting.ENGINE, now - confirmed, turn.index, failed=turn.failed)

@@ -79,7 +79,9 @@ class Speculation:
 class Turn:
     """One turn: what was heard and answered, and when each thing happened (monotonic seconds).
 
-    ``answered`` is what the mind wrote, ``spoken`` what of it the caller has heard.
+    ``answered`` is what the mind wrote, ``spoken`` what of it the caller has heard. ``handed_over`` says that it
+    was answered otherwise than by sound: in writing, by a call of the client's tools, or that the client wants
+    no answer.
     """
 
     index: int
@@ -87,6 +89,7 @@ class Turn:
     answered: str = ""
     spoken: str = ""
     failed: bool = False
+    handed_over: bool = False
     moments: dict[Moment, float] = field(default_factory=dict)
     speculations: int = 0
     withdrawn: int = 0
@@ -161,13 +164,14 @@ class Timeline:
             for moment in ANSWER_MOMENTS:
                 turn.moments.pop(moment, None)
 
-    def confirmed(self, text: str, *, speech_ended: float, at: float) -> None:
-        """The ear confirmed the end of the turn."""
+    def confirmed(self, text: str, *, speech_ended: float | None, at: float) -> None:
+        """The end of the turn is confirmed; ``speech_ended`` is None where nothing was said aloud."""
         if turn := self.current:
             if text != turn.heard or Moment.TRANSCRIBED not in turn.moments:
                 turn.moments[Moment.TRANSCRIBED] = at
             turn.heard = text
-            turn.moments[Moment.SPEECH_ENDED] = speech_ended
+            if speech_ended is not None:
+                turn.moments[Moment.SPEECH_ENDED] = speech_ended
             turn.moments[Moment.CONFIRMED] = at
 
     def mark(self, moment: Moment, at: float) -> None:

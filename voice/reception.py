@@ -13,6 +13,7 @@ from llm.client import LLMClient
 from llm.profile import Sampling
 from orchestration.agent import Agent
 from orchestration.call import Call
+from orchestration.dialogue import Dialogue
 from orchestration.pipeline import build_pipeline
 from orchestration.recorder import CallRecord, CallRecorder, EngineIdentity
 from orchestration.settings import Configuration, GatewaySettings
@@ -48,12 +49,30 @@ class Place:
         return recorder
 
     def call(
-        self, transport: BaseTransport, recorder: CallRecorder, *, sample_rate: int, rtvi: bool = False
+        self,
+        transport: BaseTransport,
+        recorder: CallRecorder,
+        *,
+        sample_rate: int,
+        rtvi: bool = False,
+        agent: Agent | None = None,
+        dialogue: Dialogue | None = None,
     ) -> Call:
-        """Return the call itself, ready to run."""
+        """Return the call itself, ready to run.
+
+        Args:
+            transport: the door's two ends.
+            recorder: as :meth:`recorder` gave it.
+            sample_rate: of the door's audio, Hz.
+            rtvi: whether the other side is told of the conversation by RTVI messages.
+            agent: who answers; None for the gateway's agent as it is.
+            dialogue: the client's conversation, where the client keeps it.
+
+        """
         reception = self.reception
+        agent = agent or reception.agent
         pipeline = build_pipeline(
-            reception.agent,
+            agent,
             reception.configuration,
             transport,
             recorder,
@@ -61,8 +80,9 @@ class Place:
             sampling=reception.sampling,
             detector=reception.detector,
             sample_rate=sample_rate,
+            dialogue=dialogue,
         )
-        return Call(reception.agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi)
+        return Call(agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi)
 
 
 class Reception:
