@@ -69,6 +69,11 @@ class CachedEngine:
         """Rate of the engine, samples a second."""
         return self._engine.sample_rate
 
+    @property
+    def language(self) -> str:
+        """Language of the engine."""
+        return self._engine.language
+
     async def start(self) -> None:
         """Load the engine."""
         await self._engine.start()

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 
+from tts.chunks import chunk_ranges
 from tts.errors import EngineError
 from tts.espeak import Phonemizer
-from tts.pronounce import Pronunciation, pronounce
+from tts.pronounce import pronounce
 from tts.speech import Compute, Piece, Samples, TimedWord, Utterance
+from tts.timing import time_words
 from tts.trim import SilenceTrimmer
-from tts.vits import Draft, SoundStream, VitsVoice, chunk_ranges
+from tts.vits import Draft, SoundStream, VitsVoice
 
 
 class PiperEngine:
@@ -25,6 +27,7 @@ class PiperEngine:
     """
 
     sample_rate = 0
+    language = "en"
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class PiperEngine:
         """Load the voice; the first time, split its graph."""
         self._voice = await asyncio.to_thread(VitsVoice, self._model, threads=self._threads)
         self.sample_rate = self._voice.config.sample_rate
+        self.language = self._voice.config.language
 
     async def close(self) -> None:
         """Let go of the voice."""
@@ -69,7 +73,9 @@ class PiperEngine:
             if not len(audible):
                 continue
             if words is None:
-                words = time_words(utterance, said, draft, voice, trimmer.dropped)
+                # Symbol k has ids 2 + 2k and 3 + 2k; the id before its first one ends where it starts.
+                borders = draft.durations.cumsum()[1::2] * voice.hop - trimmer.dropped
+                words = time_words(utterance.words, said.spans, borders, self.sample_rate)
                 yield Piece(audible, words)
             else:
                 yield Piece(audible)
@@ -80,27 +86,3 @@ class PiperEngine:
         draft = voice.encode(ids, speed=speed)
         sound = SoundStream(voice, draft)
         return draft, sound, sound.decode(0, min(self._first_frames, draft.frames))
-
-
-def time_words(
-    utterance: Utterance, said: Pronunciation, draft: Draft, voice: VitsVoice, dropped: int
-) -> tuple[TimedWord, ...]:
-    """Return when each written word is heard, from the durations the model gave its phonemes.
-
-    Args:
-        utterance: what is said.
-        said: its symbols and which of them belong to which word.
-        draft: its durations.
-        voice: the voice that speaks.
-        dropped: samples cut before the first sound.
-
-    """
-    ends = draft.durations.cumsum() * voice.hop - dropped
-    rate = voice.config.sample_rate
-    timed: list[TimedWord] = []
-    for word, (first, last) in zip(utterance.words, said.spans, strict=True):
-        # Symbol k has ids 2 + 2k and 3 + 2k; the id before its first one ends where it starts.
-        start = max(0, int(ends[1 + 2 * first])) / rate
-        end = max(start, int(ends[1 + 2 * last]) / rate) if last > first else start
-        timed.append(TimedWord(word.written, round(start, 4), round(end, 4)))
-    return tuple(timed)

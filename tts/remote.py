@@ -25,6 +25,7 @@ class RemoteEngine:
         base_url: up to and without ``/audio/speech``, such as ``http://127.0.0.1:8000/v1``.
         model: name of the model there.
         voice: name of the voice there.
+        language: BCP 47 tag of text whose language is not said.
         api_key: sent as a bearer token; empty for none.
         sample_rate: rate of the ``pcm`` the endpoint gives, samples a second.
         timeout_seconds: longest silence on the line before the utterance is given up.
@@ -38,12 +39,14 @@ class RemoteEngine:
         *,
         model: str,
         voice: str,
+        language: str = "en",
         api_key: str = "",
         sample_rate: int = 24000,
         timeout_seconds: float = 10.0,
         characters_per_second: float = 15.0,
     ) -> None:
         self.sample_rate = sample_rate
+        self.language = language
         self._url = f"{base_url.rstrip('/')}/audio/speech"
         self._model = model
         self._voice = voice

@@ -16,6 +16,7 @@ from tts.cache import CachedEngine, PhraseCache
 from tts.errors import RequestError
 from tts.espeak import Phonemizer
 from tts.http import SpeechEndpoint
+from tts.kokoro import KokoroEngine
 from tts.lexicon import EMPTY, Lexicon
 from tts.messages import OpenRequest, raw_format
 from tts.metrics import WAITING
@@ -23,7 +24,7 @@ from tts.piper import PiperEngine
 from tts.remote import RemoteEngine
 from tts.schedule import ComputePool
 from tts.session import Session
-from tts.settings import PiperSettings, TtsSettings, VoiceSettings
+from tts.settings import KokoroSettings, PiperSettings, TtsSettings, VoiceSettings
 from tts.sound import RawFormat
 from tts.speaker import Pauses, Speaker
 from tts.speech import Engine
@@ -81,7 +82,7 @@ class TtsService:
         voice: str | None,
         target: RawFormat,
         *,
-        language: str = "en",
+        language: str | None = None,
         lexicon: str | None = None,
         speed: float = 1.0,
         volume: float = 1.0,
@@ -110,10 +111,20 @@ class TtsService:
     def _engine(self, voice: VoiceSettings) -> Engine:
         if isinstance(voice, PiperSettings):
             return PiperEngine(voice.model, self._phonemizer, threads=voice.threads)
+        if isinstance(voice, KokoroSettings):
+            return KokoroEngine(
+                voice.model,
+                voice.voice,
+                self._phonemizer,
+                language=voice.language,
+                threads=voice.threads,
+                device=voice.device,
+            )
         return RemoteEngine(
             voice.base_url,
             model=voice.model,
             voice=voice.voice,
+            language=voice.language,
             api_key=os.environ.get(voice.api_key_variable, ""),
             sample_rate=voice.sample_rate,
             timeout_seconds=voice.timeout_seconds,
@@ -130,7 +141,7 @@ class TtsService:
         return self.open_speaker(
             request.voice.id,
             raw_format(request.output_format),
-            language=request.language or "en",
+            language=request.language,
             lexicon=request.pronunciation_dict_id,
             speed=config.speed if config else 1.0,
             volume=config.volume if config else 1.0,

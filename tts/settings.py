@@ -20,6 +20,19 @@ class PiperSettings(BaseModel):
     threads: int = Field(1, ge=1, le=64, description="Compute threads of one rendering step.")
 
 
+class KokoroSettings(BaseModel):
+    """A Kokoro voice."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Literal["kokoro"]
+    model: str = Field("kokoro-82m", description="Name in the model store, or a path with a slash.")
+    voice: str = Field(description="Name of the voice in the model, such as af_heart.")
+    language: str = Field("en", description="BCP 47 tag of text whose language a request does not say.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where it computes.")
+    threads: int = Field(1, ge=1, le=64, description="Compute threads of one rendering step, on a processor.")
+
+
 class RemoteSettings(BaseModel):
     """A voice behind an OpenAI-compatible speech endpoint, such as an LLM-style engine on a GPU."""
 
@@ -29,6 +42,7 @@ class RemoteSettings(BaseModel):
     base_url: str = Field(description="URL up to and without /audio/speech.")
     model: str = Field(description="Name of the model there.")
     voice: str = Field(description="Name of the voice there.")
+    language: str = Field("en", description="BCP 47 tag of text whose language a request does not say.")
     api_key_variable: str = Field("", description="Environment variable that holds the key; empty for none.")
     sample_rate: int = Field(24000, ge=8000, le=48000, description="Rate of its pcm, samples a second.")
     timeout_seconds: float = Field(10.0, gt=0, description="Longest silence on the line.")
@@ -41,7 +55,9 @@ def _engine_of(voice: Any) -> str:
 
 
 VoiceSettings = Annotated[
-    Annotated[PiperSettings, Tag("piper")] | Annotated[RemoteSettings, Tag("openai")],
+    Annotated[PiperSettings, Tag("piper")]
+    | Annotated[KokoroSettings, Tag("kokoro")]
+    | Annotated[RemoteSettings, Tag("openai")],
     Discriminator(_engine_of),
 ]
 

@@ -58,7 +58,7 @@ class Speaker:
         target: the audio to make.
         pool: where the heavy steps run.
         pauses: silence between chunks.
-        language: BCP 47 tag of the text.
+        language: BCP 47 tag of the text; None for the voice's own.
         lexicon: what its owner wants said otherwise.
         speed: 1.0 is the voice's own pace.
         volume: factor on the samples.
@@ -75,7 +75,7 @@ class Speaker:
         pool: ComputePool,
         pauses: Pauses,
         *,
-        language: str = "en",
+        language: str | None = None,
         lexicon: Lexicon = EMPTY,
         speed: float = 1.0,
         volume: float = 1.0,
@@ -86,7 +86,7 @@ class Speaker:
         self._engine = engine
         self._pool = pool
         self._pauses = pauses
-        self._language = language
+        self.language = language or engine.language
         self._lexicon = lexicon
         self._speed = speed
         self._volume = volume
@@ -113,7 +113,7 @@ class Speaker:
             self._pause += stretch.pause
             self._speed = stretch.speed or self._speed
             self._volume = stretch.volume or self._volume
-            words = words_for_ear(stretch.text, self._language, self._lexicon)
+            words = words_for_ear(stretch.text, self.language, self._lexicon)
             if any(word.spoken or word.ipa for word in words):
                 async with aclosing(self._speak(words)) as pieces:
                     async for spoken in pieces:
@@ -132,7 +132,7 @@ class Speaker:
             self._playback = Playback(self._clock(), surplus=self._surplus)
         lead = np.zeros(round(self._pause * self._engine.sample_rate), dtype=np.float32)
         started = self._clock()
-        utterance = Utterance(words, self._language, self._speed)
+        utterance = Utterance(words, self.language, self._speed)
         async with aclosing(self._engine.speak(utterance, self._compute)) as pieces:
             async for piece in pieces:
                 audio = self._encode(np.concatenate((lead, piece.samples)))

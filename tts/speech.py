@@ -82,6 +82,10 @@ class Engine(Protocol):
     def sample_rate(self) -> int:
         """Rate of every :class:`Piece`, samples a second; known once started."""
 
+    @property
+    def language(self) -> str:
+        """BCP 47 tag of text whose language nobody said; known once started."""
+
     async def start(self) -> None:
         """Load what is needed.
 

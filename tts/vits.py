@@ -9,18 +9,18 @@ no others, so running them over ranges with that much context on both sides give
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.utils
-import onnxruntime
 from numpy.typing import NDArray
 
 from modelstore import derived, locate
 from tts.errors import EngineError
+from tts.inference import open_session
 from tts.speech import Samples
 
 #: Frames on each side that a latent depends on: four layers of kernel 5 in each of four couplings.
@@ -43,6 +43,7 @@ class VitsConfig:
     Attributes:
         sample_rate: samples a second.
         espeak_voice: voice that phonemises for it.
+        language: BCP 47 tag of the text it speaks.
         symbols: ids of each phoneme symbol, with ``_`` (pad), ``^`` (begin) and ``$`` (end).
         noise_scale: variation of the sound.
         length_scale: pace; larger is slower.
@@ -53,6 +54,7 @@ class VitsConfig:
 
     sample_rate: int
     espeak_voice: str
+    language: str
     symbols: dict[str, list[int]]
     noise_scale: float
     length_scale: float
@@ -73,6 +75,9 @@ class VitsConfig:
             return cls(
                 sample_rate=int(data["audio"]["sample_rate"]),
                 espeak_voice=str(data["espeak"]["voice"]),
+                language=str(data.get("language", {}).get("code") or data["espeak"]["voice"]).replace(
+                    "_", "-"
+                ),
                 symbols={str(symbol): list(ids) for symbol, ids in data["phoneme_id_map"].items()},
                 noise_scale=float(inference["noise_scale"]),
                 length_scale=float(inference["length_scale"]),
@@ -130,9 +135,9 @@ class VitsVoice:
     def __init__(self, model: str, *, threads: int) -> None:
         folder = derived(model, DERIVED_KEY, lambda target: split_voice(model, target))
         self.config = VitsConfig.read(folder / "voice.json")
-        self._encoder = _session(folder / "encoder.onnx", threads)
-        self._flow = _session(folder / "flow.onnx", threads)
-        self._decoder = _session(folder / "decoder.onnx", threads)
+        self._encoder = open_session(folder / "encoder.onnx", threads=threads)
+        self._flow = open_session(folder / "flow.onnx", threads=threads)
+        self._decoder = open_session(folder / "decoder.onnx", threads=threads)
         #: Samples of one latent frame.
         self.hop = len(self.decode(np.zeros((1, self._channels(), 1), dtype=np.float32)))
 
@@ -197,15 +202,6 @@ class SoundStream:
         self._latents = np.concatenate((self._latents, self._voice.flow(self._draft, known, end)), axis=2)
 
 
-def chunk_ranges(frames: int, first: int, largest: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges that cover ``frames``: ``first`` frames, then doubling up to ``largest``."""
-    start, size = 0, first
-    while start < frames:
-        end = min(frames, start + size)
-        yield start, end
-        start, size = end, min(largest, size * 2)
-
-
 def split_voice(model: str, target: Path) -> None:
     """Write the three graphs and ``voice.json`` of Piper voice ``model`` to ``target``.
 
@@ -251,15 +247,3 @@ def voice_file(model: str) -> Path:
     if len(files) != 1:
         raise EngineError(f"{path} has {len(files)} .onnx files; a Piper voice has one")
     return files[0]
-
-
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Threads that wait by spinning would take the core from the ear and the mind.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no public base class
-        raise EngineError(f"{path} cannot be loaded: {error}") from None

@@ -9,12 +9,13 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
+from tts.chunks import chunk_ranges
 from tts.errors import EngineError
 from tts.espeak import Phonemizer
 from tts.piper import PiperEngine
 from tts.speech import Piece, Utterance
 from tts.spoken import words_for_ear
-from tts.vits import SoundStream, VitsVoice, chunk_ranges
+from tts.vits import SoundStream, VitsVoice
 
 T = TypeVar("T")
 MODEL = "piper-en_US-joe-medium"
