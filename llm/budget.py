@@ -18,6 +18,11 @@ class ModelCallBudget:
         self.turn_calls = 0
         self.calls = 0
 
+    @property
+    def last(self) -> bool:
+        """Whether one more model call is all that the turn or the call has left."""
+        return self.turn_calls >= self._per_turn - 1 or self.calls >= self._per_call - 1
+
     def begin_turn(self) -> None:
         """Note that the caller has said something new."""
         self.turn_calls = 0

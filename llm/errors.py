@@ -16,6 +16,8 @@
     every replica has failed or is shut out by its circuit breaker.
 ``BudgetError``
     a turn or a call has used up its model calls.
+``ToolError``
+    a tool could not do what it was asked; the model is told its text.
 """
 
 
@@ -58,3 +60,14 @@ class NoReplicaError(LLMError):
 
 class BudgetError(LLMError):
     """The budget of model calls is used up."""
+
+
+class ToolError(LLMError):
+    """A tool failed in a way the model may know of.
+
+    ``kind`` is a short class of it, for traces and metrics.
+    """
+
+    def __init__(self, message: str, *, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,9 +1,14 @@
 """The mind as a pipecat service: pipecat's OpenAI service, asking through our client."""
 
+import asyncio
 import contextlib
+import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk
@@ -16,7 +21,9 @@ from openai.types.chat.chat_completion_chunk import (
 from openai.types.completion_usage import PromptTokensDetails
 from opentelemetry import context as otel_context
 from pipecat.adapters.llm.services.open_ai_adapter import openai_is_given
+from pipecat.frames.frames import FunctionCallResultProperties, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.types import NOT_GIVEN, is_given
 
@@ -25,10 +32,15 @@ from llm.client import Answer, Event, LLMClient
 from llm.errors import LLMError
 from llm.failover import CallTools, Say, ToolCall
 from llm.profile import Sampling
-from llm.tools import Handler, ToolLimits, bounded
+from llm.tools import Outcome, Tool, ToolRunner, parsed
 from telemetry.tracing import inject_context
 
 logger = logging.getLogger(__name__)
+
+#: Key under which arguments that are no JSON object are kept, so that they can be refused and the model told.
+MALFORMED = "malformed_arguments"
+#: Whether the model decides if a turn begins with a tool, or must begin it with one.
+ToolChoice = Literal["auto", "required"]
 
 
 def current_trace_headers() -> Mapping[str, str]:
@@ -45,6 +57,8 @@ class OffhookLLMService(OpenAILLMService):
         sampling: the profile's sampling, the defaults of every request.
         system_prompt: first message of every request; it never changes during a call.
         adapter: name of the LoRA adapter this agent answers with; empty for the base model.
+        tools: what the model may call; None for nothing. What has side effects runs once the turn is confirmed.
+        tool_choice: ``required`` makes the first answer of every turn a tool's call.
         budget: how many model calls the caller's turn and the call may make; None counts nothing.
         failure_phrase: said in place of an answer no engine could give; empty leaves pipecat's error frame.
         trace_headers: gives the ``traceparent`` a request is sent with.
@@ -62,6 +76,8 @@ class OffhookLLMService(OpenAILLMService):
         sampling: Sampling,
         system_prompt: str | None = None,
         adapter: str = "",
+        tools: ToolRunner | None = None,
+        tool_choice: ToolChoice = "auto",
         budget: ModelCallBudget | None = None,
         failure_phrase: str = "",
         trace_headers: Callable[[], Mapping[str, str]] = current_trace_headers,
@@ -81,15 +97,15 @@ class OffhookLLMService(OpenAILLMService):
         self._call = call
         self._system_prompt = system_prompt
         self._lora = adapter
+        self._runner = tools or ToolRunner({})
+        self._tool_choice = tool_choice
         self._budget = budget
         self._failure_phrase = failure_phrase
         self._trace_headers = trace_headers
         self._on_answer = on_answer
         self.answer: Answer | None = None
-
-    def register_tool(self, name: str, handler: Handler, limits: ToolLimits) -> None:
-        """Register a tool within ``limits``; tools called together run at the same time."""
-        self.register_function(name, bounded(handler, limits), timeout_secs=limits.seconds)
+        for name in self._runner.tools:
+            self.register_function(name, self._tool_called)
 
     async def prefill(self, context: LLMContext) -> None:
         """Have the engine read what ``context`` holds so far: when the phone rings, before anybody speaks.
@@ -102,16 +118,18 @@ class OffhookLLMService(OpenAILLMService):
             logger.warning("call %s: the prompt could not be read ahead: %s", self._call, error)
 
     async def cleanup(self) -> None:
-        """Forget the call's home replica."""
+        """Forget the call's home replica; what tools have begun is ended first."""
         await super().cleanup()  # type: ignore[no-untyped-call]
+        await self._runner.close()
         self._mind.pool.forget(self._call)
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk, None]:  # type: ignore[override]
         """Return the chunks of the answer to ``context``."""
         request = await self._request(context)
-        if self._budget and _caller_spoke_last(request):
+        begins_turn = _caller_spoke_last(request)
+        if self._budget and begins_turn:
             self._budget.begin_turn()
-        return self._chunks(request)
+        return self._chunks(request, begins_turn=begins_turn)
 
     async def _request(self, context: LLMContext) -> dict[str, Any]:
         invocation = await self.get_llm_adapter().get_llm_invocation_params(
@@ -122,8 +140,33 @@ class OffhookLLMService(OpenAILLMService):
         parameters = self.build_chat_completion_params(invocation)
         return {key: value for key, value in parameters.items() if _given(value)}
 
-    async def _chunks(self, request: Mapping[str, Any]) -> AsyncGenerator[ChatCompletionChunk, None]:
-        self.answer = answer = Answer()
+    async def _chunks(
+        self, request: dict[str, Any], *, begins_turn: bool
+    ) -> AsyncGenerator[ChatCompletionChunk, None]:
+        """Yield an answer; where an answer to a turn that is still open calls tools that only read, they are
+        run here, and it goes on with what they found."""
+        while True:
+            calls: tuple[ToolCall, ...] = ()
+            async with contextlib.aclosing(self._events(self._with_choice(request, begins_turn))) as events:
+                async for event in events:
+                    if isinstance(event, CallTools):
+                        event = CallTools(tuple(_identified(call) for call in event.calls))
+                        if self._may_run_early(event.calls):
+                            calls = event.calls
+                            continue
+                    for delta in _deltas(event):
+                        yield _chunk(delta)
+            if self.answer and self.answer.prompt_tokens:
+                yield _usage(self.answer)
+            if not calls:
+                return
+            found = await self._run_early(calls)
+            await self.push_frame(LLMMessagesAppendFrame(found, run_llm=False))
+            request, begins_turn = {**request, "messages": [*request["messages"], *found]}, False
+
+    async def _events(self, request: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        """Yield the events of one model call; what no engine could answer becomes the failure phrase."""
+        self.answer = answer = Answer(sent=time.monotonic())
         events = self._mind.answer(
             request, adapter=self._lora, call=self._call, headers=self._trace_headers(), report=answer
         )
@@ -132,17 +175,74 @@ class OffhookLLMService(OpenAILLMService):
                 self._budget.spend()
             async with contextlib.aclosing(events):
                 async for event in events:
-                    for delta in _deltas(event):
-                        yield _chunk(delta)
-            if answer.prompt_tokens:
-                yield _usage(answer)
+                    yield event
         except LLMError as error:
             if not self._failure_phrase or answer.first_token:
                 raise
             logger.error("call %s: %s", self._call, error)
-            yield _chunk(ChoiceDelta(content=self._failure_phrase))
+            yield Say(self._failure_phrase)
         finally:
             self._on_answer(answer)
+
+    # Tools.
+
+    def _with_choice(self, request: dict[str, Any], begins_turn: bool) -> dict[str, Any]:
+        """Return ``request`` with whether it may, must or must not call a tool.
+
+        The last model call the budget allows must not: it has to say something.
+        """
+        if not request.get("tools"):
+            return request
+        if self._budget and self._budget.last:
+            return {**request, "tool_choice": "none"}
+        if begins_turn and self._tool_choice == "required":
+            return {**request, "tool_choice": "required"}
+        return request
+
+    def _may_run_early(self, calls: Sequence[ToolCall]) -> bool:
+        tools = [self._runner.tools.get(call.name) for call in calls]
+        return self._speculation_gate.is_speculating and all(tool and tool.read_only for tool in tools)
+
+    async def _run_early(self, calls: Sequence[ToolCall]) -> list[Any]:
+        """Run tools called together, and return the messages that tell the model of it."""
+        outcomes = await asyncio.gather(
+            *(self._run_tool(call.name, call.id, json.loads(call.arguments)) for call in calls)
+        )
+        asked = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+        answered = [
+            {
+                "role": "tool",
+                "tool_call_id": call.id,
+                "content": json.dumps(outcome.result, ensure_ascii=False),
+            }
+            for call, outcome in zip(calls, outcomes, strict=True)
+        ]
+        return [{"role": "assistant", "content": "", "tool_calls": asked}, *answered]
+
+    async def _tool_called(self, params: FunctionCallParams) -> None:
+        """Run a tool for pipecat, which puts the result into the context and asks the model again."""
+        outcome = await self._run_tool(params.function_name, params.tool_call_id, params.arguments)
+        over = self._runner.tools[params.function_name].ends_turn and not outcome.error
+        properties = FunctionCallResultProperties(run_llm=False) if over else None
+        await params.result_callback(outcome.result, properties=properties)
+
+    async def _run_tool(self, name: str, call_id: str, arguments: Mapping[str, Any]) -> Outcome:
+        filler = asyncio.create_task(self._fill(self._runner.tools[name]), name=f"filler-{name}")
+        try:
+            return await self._runner.run(name, call_id, None if MALFORMED in arguments else arguments)
+        finally:
+            filler.cancel()
+            await asyncio.gather(filler, return_exceptions=True)
+
+    async def _fill(self, tool: Tool) -> None:
+        """Cover a slow tool with a phrase; nobody waits for an answer to a turn that is still open."""
+        if tool.limits.filler:
+            await asyncio.sleep(tool.limits.filler_seconds)
+            if not self._speculation_gate.is_speculating:
+                await self.push_frame(TTSSpeakFrame(tool.limits.filler, append_to_context=False))
 
 
 def _caller_spoke_last(request: Mapping[str, Any]) -> bool:
@@ -158,6 +258,14 @@ def _deltas(event: Event) -> list[ChoiceDelta]:
         case CallTools(calls):
             return [ChoiceDelta(tool_calls=[_tool_call(n, call)]) for n, call in enumerate(calls)]
     return []
+
+
+def _identified(call: ToolCall) -> ToolCall:
+    """Return ``call`` with an id, and arguments that pipecat can read, whatever the model wrote."""
+    readable = (
+        call.arguments if parsed(call.arguments) is not None else json.dumps({MALFORMED: call.arguments})
+    )
+    return replace(call, id=call.id or f"call_{secrets.token_hex(8)}", arguments=readable)
 
 
 def _tool_call(index: int, call: ToolCall) -> ChoiceDeltaToolCall:

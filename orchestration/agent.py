@@ -4,20 +4,17 @@ import hashlib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from orchestration.errors import AgentError
+from orchestration.part import Part
+from orchestration.tools import ToolDefinition
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-
-
-class Part(BaseModel):
-    """Base class of the parts of a definition: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Models(Part):
@@ -95,6 +92,21 @@ class Agent(Part):
     turns: Turns = Turns()
     limits: Limits = Limits()
     silence: Silence = Silence()
+    tools: tuple[ToolDefinition, ...] = Field(
+        (), max_length=64, description="What it can do besides talking."
+    )
+    tool_choice: Literal["auto", "required"] = Field(
+        "auto", description="`required`: every turn begins with a tool; the model then answers as it likes."
+    )
+
+    @model_validator(mode="after")
+    def _tools_fit(self) -> Self:
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) != len(names):
+            raise ValueError("tools: two have the same name")
+        if self.tool_choice == "required" and not names:
+            raise ValueError("tool_choice = 'required': there are no tools")
+        return self
 
     @property
     def version(self) -> str:
@@ -115,13 +127,17 @@ def load_agent(name_or_path: str) -> Agent:
     except tomllib.TOMLDecodeError as error:
         raise AgentError(f"agent {shown}: not valid TOML: {error}") from None
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc'])} = {item['input']!r}: {item['msg']}"
-            if item["type"] != "missing"
-            else f"{'.'.join(str(part) for part in item['loc'])}: missing"
-            for item in error.errors(include_url=False)
-        ]
+        problems = [_problem(item) for item in error.errors(include_url=False)]
         raise AgentError(f"agent {shown}: {'; '.join(problems)}") from None
+
+
+def _problem(item: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "agent"
+    if item["type"] == "missing":
+        return f"{where}: missing"
+    if item["type"] == "value_error":  # Its text says all; the value may hold a secret.
+        return f"{where}: {item['msg'].removeprefix('Value error, ')}"
+    return f"{where} = {item['input']!r}: {item['msg']}"
 
 
 def agent_names() -> list[str]:

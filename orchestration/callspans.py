@@ -76,6 +76,8 @@ class SpanWriter:
                 names.TURN_SPECULATED: turn.speculations > turn.withdrawn,
                 names.TURN_INTERRUPTED: turn.interrupted,
                 names.TURN_OUTCOME: outcome,
+                names.TURN_MODEL_CALLS: turn.model_calls,
+                names.TURN_TOOL_CALLS: turn.tool_calls,
             }
         )
         self._part(span, turn, names.SPAN_ASR, Moment.SPEECH_ENDED, Moment.CONFIRMED)
@@ -159,6 +161,8 @@ def summary(turns: list[Turn]) -> dict[str, float | int]:
         names.CALL_INPUT_TOKENS: sum(turn.input_tokens for turn in turns),
         names.CALL_OUTPUT_TOKENS: sum(turn.output_tokens for turn in turns),
         names.CALL_CACHED_TOKENS: sum(turn.cached_tokens for turn in turns),
+        names.CALL_MODEL_CALLS: sum(turn.model_calls for turn in turns),
+        names.CALL_TOOL_CALLS: sum(turn.tool_calls for turn in turns),
         names.CALL_WASTED_TOKENS: sum(turn.wasted_tokens for turn in turns),
     }
     for figure in FIGURES:

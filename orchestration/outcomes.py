@@ -7,6 +7,7 @@ COMPLETED = (
     "caller hung up",
     "the carrier says the call is over",
     "hung up by request",
+    "the agent hung up",
     "transferred",
     "reached max_call_seconds",
     "nobody spoke for",

@@ -30,6 +30,7 @@ from llm.budget import ModelCallBudget
 from llm.client import Answer, LLMClient
 from llm.profile import Sampling
 from llm.service import OffhookLLMService
+from llm.tools import Tool, ToolRunner, schema_of
 from orchestration.agent import Agent
 from orchestration.bargein import BargeIn
 from orchestration.dialogue import Dialogue, Request, UnkeptContext, WrittenFrame
@@ -186,6 +187,7 @@ def build_pipeline(
     detector: SpeechProbability,
     sample_rate: int,
     dialogue: Dialogue | None = None,
+    tools: Sequence[Tool] = (),
 ) -> CallPipeline:
     """Return the pipeline of one call.
 
@@ -198,11 +200,13 @@ def build_pipeline(
         sampling: the engine profile's.
         detector: Silero VAD, shared by all calls.
         sample_rate: of the door's audio, Hz.
-        dialogue: the client's conversation, where the client keeps it.
+        dialogue: the client's conversation, where the client keeps it; its tools are then the client's.
+        tools: the agent's.
 
     """
+    tools = () if dialogue else tools
     floor = Floor(recorder, BargeIn(agent.language), detector, sample_rate=sample_rate, dialogue=dialogue)
-    context = UnkeptContext() if dialogue else LLMContext()
+    context = UnkeptContext() if dialogue else _context(tools)
     aggregators = LLMContextAggregatorPair(
         context,
         user_params=LLMUserAggregatorParams(
@@ -220,6 +224,13 @@ def build_pipeline(
         sampling=_sampling(agent, sampling),
         system_prompt=agent.system_prompt,
         adapter=agent.models.llm,
+        tools=ToolRunner(
+            {tool.name: tool for tool in tools},
+            headers=recorder.turn_headers,
+            on_begun=recorder.tool_begun,
+            on_ended=recorder.tool_called,
+        ),
+        tool_choice="auto" if dialogue else agent.tool_choice,
         budget=ModelCallBudget(
             per_turn=configuration.llm.calls_per_turn, per_call=configuration.llm.calls_per_call
         ),
@@ -236,13 +247,18 @@ def build_pipeline(
             aggregators.assistant(),
         ]
     )
-    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent)))
+    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent, tools)))
 
 
-def _first_prompt(agent: Agent) -> LLMContext:
+def _context(tools: Sequence[Tool], messages: Sequence[Any] = ()) -> LLMContext:
+    """Return a conversation: its tools stand before it, and never change during a call."""
+    return LLMContext(list(messages), schema_of(tools)) if tools else LLMContext(list(messages))
+
+
+def _first_prompt(agent: Agent, tools: Sequence[Tool]) -> LLMContext:
     """Return what the first question will be asked after."""
-    messages: list[Any] = [{"role": "assistant", "content": agent.greeting}] if agent.greeting else []
-    return LLMContext([*messages, {"role": "user", "content": ""}])
+    greeting = [{"role": "assistant", "content": agent.greeting}] if agent.greeting else []
+    return _context(tools, [*greeting, {"role": "user", "content": ""}])
 
 
 def _ear(agent: Agent, configuration: Configuration, recorder: CallRecorder, floor: Floor) -> EarService:

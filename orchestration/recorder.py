@@ -84,6 +84,8 @@ def _turn_json(turn: Turn) -> dict[str, Any]:
         "speculations": turn.speculations,
         "withdrawn": turn.withdrawn,
         "interrupted": turn.interrupted,
+        "model_calls": turn.model_calls,
+        "tool_calls": turn.tool_calls,
         "tokens": {
             "input": turn.input_tokens,
             "output": turn.output_tokens,
@@ -166,7 +168,7 @@ class CallRecorder:
         self._clauses = ClauseSplitter(language)
         self._last_audible = float("-inf")
         self._heard_seconds = self._llm_seconds = self._wasted_llm_seconds = 0.0
-        self._unanswered = 0
+        self._unanswered = self._tools_running = 0
         self.last_activity = self._started
         #: Told of a turn when its answer begins to be heard, and when it is over.
         self.on_turn: Callable[[Turn], None] = lambda _: None
@@ -296,6 +298,10 @@ class CallRecorder:
         ended = answer.finished or answer.sent
         self._llm_seconds += ended - answer.sent
         turn, opened = self._turn_of(answer)
+        if answer.tries:
+            metrics.MODEL_CALLS.labels(*self._labels).inc()
+            if turn:
+                turn.model_calls += 1
         if turn and turn.thrown_away and answer.sent <= turn.thrown_away[-1].withdrawn:
             self._wasted_llm_seconds += ended - answer.sent
             return
@@ -331,8 +337,16 @@ class CallRecorder:
         for further in answer.tries[1:]:
             self._writer.event(span, name, further.asked, {names.SERVER_ADDRESS: further.url})
 
+    def tool_begun(self) -> None:
+        """A tool begins; until it has ended, the call waits for it."""
+        self._tools_running += 1
+
     def tool_called(self, name: str, call_id: str, began: float, ended: float, error: str = "") -> None:
-        """A tool was called; ``error`` is a short class of what went wrong, never its text."""
+        """A tool has ended; ``error`` is a short class of what went wrong, never its text."""
+        self._tools_running -= 1
+        self.last_activity = ended
+        if turn := self._timeline.current:
+            turn.tool_calls += 1
         self._writer.tool(self._open.span if self._open else None, name, call_id, began, ended, error)
         metrics.TOOLS.labels(*self._labels, "yes" if error else "no").inc()
 
@@ -372,6 +386,8 @@ class CallRecorder:
     def waiting(self, now: float) -> Wait:
         """Return whom the call waits for, and since when."""
         turn = self._timeline.current
+        if self._tools_running and turn and Moment.AUDIBLE in turn.moments:
+            return Wait(Waiting.NOBODY, 0.0, turn.index)
         if turn is None or Moment.AUDIBLE in turn.moments or turn.handed_over:
             return Wait(Waiting.CALLER, now - self.last_activity, turn.index if turn else -1)
         if confirmed := turn.moments.get(Moment.CONFIRMED):

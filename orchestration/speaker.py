@@ -25,6 +25,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.speculation_gate import SpeculationGate
 
+from orchestration.control import HeardFrame
 from orchestration.playout import Playout
 
 BYTES_PER_SAMPLE = 2
@@ -107,6 +108,8 @@ class Speaker(FrameProcessor):
             for frame in self._playout.due(time.monotonic()):
                 if isinstance(frame, TTSTextFrame):
                     self._on_said(frame.text)
+                elif isinstance(frame, HeardFrame):
+                    frame.heard.set()
                 await self.push_frame(frame)
             due = self._playout.next_due()
             if due is None:

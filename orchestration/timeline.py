@@ -81,7 +81,7 @@ class Turn:
 
     ``answered`` is what the mind wrote, ``spoken`` what of it the caller has heard. ``handed_over`` says that it
     was answered otherwise than by sound: in writing, by a call of the client's tools, or that the client wants
-    no answer.
+    no answer. ``model_calls`` counts those of answers that were thrown away as well.
     """
 
     index: int
@@ -97,6 +97,8 @@ class Turn:
     output_tokens: int = 0
     cached_tokens: int = 0
     streamed_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
     thrown_away: list[Speculation] = field(default_factory=list)
 
     @property

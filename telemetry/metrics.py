@@ -62,6 +62,7 @@ SPECULATIONS = Counter(
 TOKENS = Counter("voice_tokens", "Tokens the language model read and wrote.", (*LABELS, "kind"))
 FAILOVERS = Counter("voice_failovers", "Answers that moved to another engine.", LABELS)
 HEDGES = Counter("voice_hedges", "Answers for which a second engine was asked.", LABELS)
+MODEL_CALLS = Counter("voice_model_calls", "Requests for an answer; tools ask again.", LABELS)
 TOOLS = Counter("voice_tool_calls", "Tools called, by whether they failed.", (*LABELS, "failed"))
 ENGINE_SECONDS = Counter(
     "voice_engine_seconds", "Seconds a stage worked for calls that have ended.", (*LABELS, "stage")
@@ -103,8 +104,10 @@ def prepare(labels: CallLabels) -> None:
         COST.labels(*labels, part)
     for stage in ENGINE_STAGES:
         ENGINE_SECONDS.labels(*labels, stage)
-    for counter in (CALL_SECONDS, MACHINE_SECONDS, FAILOVERS, HEDGES):
+    for counter in (CALL_SECONDS, MACHINE_SECONDS, MODEL_CALLS, FAILOVERS, HEDGES):
         counter.labels(*labels)
+    for failed in ("yes", "no"):
+        TOOLS.labels(*labels, failed)
     for figure in FIGURES:
         if figure not in ENGINE_FIGURES:
             HISTOGRAMS[figure].labels(*labels)

@@ -34,6 +34,8 @@ CALL_SPECULATIONS_WITHDRAWN = "voice.call.speculations_withdrawn"
 CALL_INPUT_TOKENS = "voice.call.input_tokens"
 CALL_OUTPUT_TOKENS = "voice.call.output_tokens"
 CALL_CACHED_TOKENS = "voice.call.cached_tokens"
+CALL_MODEL_CALLS = "voice.call.model_calls"
+CALL_TOOL_CALLS = "voice.call.tool_calls"
 CALL_WASTED_TOKENS = "voice.call.wasted_tokens"
 #: Cost of the call and of its parts (``voice.call.cost.llm``), in the currency of the prices.
 CALL_COST = "voice.call.cost"
@@ -47,6 +49,8 @@ TURN_SPECULATED = "voice.turn.speculated"
 TURN_INTERRUPTED = "voice.turn.interrupted"
 TURN_UNCONFIRMED = "voice.turn.unconfirmed"
 TURN_OUTCOME = "voice.turn.outcome"
+TURN_MODEL_CALLS = "voice.turn.model_calls"
+TURN_TOOL_CALLS = "voice.turn.tool_calls"
 
 # Events, on the turn span; on the call span where there is no turn.
 EVENT_BARGE_IN = "voice.barge_in"

@@ -83,6 +83,7 @@ class GatewayService:
         """Hold calls and watch the servers they need, until cancelled."""
         async with (
             self._reception.client,
+            self._reception.toolbox,
             httpx.AsyncClient(timeout=POLL_TIMEOUT_SECONDS) as http,
             asyncio.TaskGroup() as group,
         ):

@@ -13,10 +13,12 @@ from llm.client import LLMClient
 from llm.profile import Sampling
 from orchestration.agent import Agent
 from orchestration.call import Call
+from orchestration.control import CallControl
 from orchestration.dialogue import Dialogue
 from orchestration.pipeline import build_pipeline
 from orchestration.recorder import CallRecord, CallRecorder, EngineIdentity
 from orchestration.settings import Configuration, GatewaySettings
+from orchestration.toolbox import Toolbox
 from telemetry import metrics
 from voice.errors import VoiceError
 
@@ -57,6 +59,7 @@ class Place:
         rtvi: bool = False,
         agent: Agent | None = None,
         dialogue: Dialogue | None = None,
+        control: CallControl | None = None,
     ) -> Call:
         """Return the call itself, ready to run.
 
@@ -67,10 +70,12 @@ class Place:
             rtvi: whether the other side is told of the conversation by RTVI messages.
             agent: who answers; None for the gateway's agent as it is.
             dialogue: the client's conversation, where the client keeps it.
+            control: what the agent may do with the call; None for what every door can.
 
         """
         reception = self.reception
         agent = agent or reception.agent
+        control = control or CallControl()
         pipeline = build_pipeline(
             agent,
             reception.configuration,
@@ -81,8 +86,10 @@ class Place:
             detector=reception.detector,
             sample_rate=sample_rate,
             dialogue=dialogue,
+            tools=reception.toolbox.tools(control),
         )
-        return Call(agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi)
+        control.call = call = Call(agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi)
+        return call
 
 
 class Reception:
@@ -94,6 +101,9 @@ class Reception:
         client: the language model's client.
         sampling: the engine profile's sampling.
         engine: which language model answers, for traces and metrics.
+
+    Raises:
+        AgentError: a tool of the agent cannot be used.
 
     """
 
@@ -109,6 +119,7 @@ class Reception:
         self.configuration = configuration
         self.agent = agent
         self.client = client
+        self.toolbox = Toolbox(agent)
         self.sampling = sampling
         self.engine = engine
         metrics.CALLS_CAPACITY.set(configuration.gateway.max_calls)

@@ -15,14 +15,20 @@ class FakeEngine:
     Args:
         script: what to stream, in order: text, a tool call fragment as a dict, or one of the faults
             ``BREAK`` (close the connection), ``HANG`` (say nothing more), ``GARBAGE`` (not JSON), ``END``.
+            ``NEXT`` parts what is said to one request from what is said to the next; the last part repeats.
         status: HTTP status of every answer; other than 200 it says so and nothing else.
 
     """
 
-    BREAK, HANG, GARBAGE, END = object(), object(), object(), object()
+    BREAK, HANG, GARBAGE, END, NEXT = object(), object(), object(), object(), object()
 
     def __init__(self, *script: Any, status: int = 200) -> None:
-        self._script = script
+        self._scripts: list[list[Any]] = [[]]
+        for step in script:
+            if step is self.NEXT:
+                self._scripts.append([])
+            else:
+                self._scripts[-1].append(step)
         self._status = status
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -54,7 +60,7 @@ class FakeEngine:
         writer.close()
 
     async def _play(self, writer: Writer) -> None:
-        for step in self._script:
+        for step in self._scripts[min(len(self.requests), len(self._scripts)) - 1]:
             if step is self.BREAK:
                 writer.transport.abort()
                 return
