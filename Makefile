@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help call up test check models system requirements clean
+.PHONY: help call up test check models privacy-model system requirements clean
 
 help:
 	@echo "make call    set up, start the stack, and hold a spoken turn"
@@ -21,8 +21,12 @@ call: $(VENV)/.installed models
 up: $(VENV)/.installed models
 	$(BIN)/offhook up
 
-test: $(VENV)/.installed-dev models system .venv-vllm/.installed
+test: $(VENV)/.installed-dev models privacy-model system .venv-vllm/.installed
 	$(BIN)/python -m pytest
+
+# Finds names in texts that are recorded; only the tests and [telemetry] record_content need it.
+privacy-model: $(VENV)/.installed
+	@$(BIN)/offhook models pull spacy-en-core-web-sm
 
 # What the tests drive besides Python packages: a browser, Prometheus and Alertmanager, all from Debian.
 SYSTEM := chromium npm prometheus prometheus-alertmanager
@@ -75,7 +79,7 @@ requirements: $(VENV)/.uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra piper --extra bench --group build pyproject.toml -o requirements/base.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra piper --extra bench --group build --group dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
+		--extra piper --extra bench --extra privacy --group build --group dev -c requirements/base.txt pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) .venv-vllm .models .offhook

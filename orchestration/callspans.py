@@ -1,5 +1,6 @@
 """The spans of one call, written from its turns: names and attributes are those of :mod:`telemetry.names`."""
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,10 +30,14 @@ class SpanWriter:
         call: the call's span.
         epoch: seconds since the epoch at monotonic zero.
         attributes: what every ``llm`` span of the call carries.
+        content: whether spans say what was said.
 
     """
 
-    def __init__(self, call: Span, *, epoch: float, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, call: Span, *, epoch: float, attributes: dict[str, Any], content: bool = False
+    ) -> None:
+        self._content = content
         self._call = call
         self._epoch = epoch
         self._attributes = attributes
@@ -48,8 +53,24 @@ class SpanWriter:
         span.end(self.nanoseconds(speculation.withdrawn))
         return Link(span.get_span_context())
 
+    def opening(self, greeting: str, instructions: str) -> None:
+        """Write down what the agent was told and said before the first turn, where that is recorded."""
+        if self._content:
+            parts = [{"type": "text", "content": instructions}]
+            self._call.set_attributes(
+                {names.CALL_GREETING: greeting, names.GEN_AI_INSTRUCTIONS: json.dumps(parts)}
+            )
+
     def tool(
-        self, turn_span: Span | None, name: str, call_id: str, began: float, ended: float, error: str
+        self,
+        turn_span: Span | None,
+        name: str,
+        call_id: str,
+        began: float,
+        ended: float,
+        error: str,
+        arguments: str,
+        result: str,
     ) -> None:
         """Write a tool's call; ``error`` is empty or a short class of what went wrong."""
         attributes = {
@@ -57,6 +78,11 @@ class SpanWriter:
             names.GEN_AI_TOOL_NAME: name,
             names.GEN_AI_TOOL_CALL: call_id,
         }
+        if self._content:
+            attributes |= {
+                names.GEN_AI_TOOL_ARGUMENTS: arguments[: names.MAX_CONTENT_CHARACTERS],
+                names.GEN_AI_TOOL_RESULT: result[: names.MAX_CONTENT_CHARACTERS],
+            }
         span = self._child(turn_span or self._call, names.SPAN_TOOL, began, attributes)
         _mark_error(span, error)
         span.end(self.nanoseconds(ended))
@@ -70,6 +96,8 @@ class SpanWriter:
     ) -> None:
         """Write a turn that is over, with its parts."""
         span.set_attributes({figure.name: seconds for figure, seconds in turn.figures().items()})
+        stages = turn.stages()
+        span.set_attributes({stage.name: stages[stage.key] for stage in names.STAGES if stage.key in stages})
         span.set_attributes(
             {
                 names.TURN_INDEX: turn.index,
@@ -80,6 +108,8 @@ class SpanWriter:
                 names.TURN_TOOL_CALLS: turn.tool_calls,
             }
         )
+        if self._content:
+            span.set_attributes({names.TURN_HEARD: turn.heard, names.TURN_SPOKEN: turn.spoken})
         self._part(span, turn, names.SPAN_ASR, Moment.SPEECH_ENDED, Moment.CONFIRMED)
         self._llm(span, turn, answer, replaced)
         self._part(span, turn, names.SPAN_TTS, Moment.TEXT_SENT, Moment.LAST_AUDIO)
@@ -99,6 +129,12 @@ class SpanWriter:
         }
         if (first := turn.figure(names.TIME_TO_FIRST_TOKEN)) is not None:
             attributes[names.GEN_AI_FIRST_CHUNK] = first
+        if self._content:
+            finish = "stop" if answer is not None and answer.complete else "error"
+            attributes[names.GEN_AI_INPUT] = _message("user", turn.heard)
+            attributes[names.GEN_AI_OUTPUT] = _message("assistant", turn.answered, finish_reason=finish)
+        if turn.inter_token is not None:
+            attributes[names.LLM_INTER_TOKEN] = turn.inter_token
         cut_short = answer is not None and not answer.complete and not turn.interrupted
         self._part(
             span,
@@ -189,6 +225,12 @@ def _answer_attributes(answer: Answer) -> dict[str, Any]:
         attributes[names.SERVER_ADDRESS] = address.hostname
         attributes[names.SERVER_PORT] = address.port or {"https": 443}.get(address.scheme, 80)
     return attributes
+
+
+def _message(role: str, text: str, **more: str) -> str:
+    """Return one message as OpenTelemetry's conventions write a list of them."""
+    content = text[: names.MAX_CONTENT_CHARACTERS]
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": content}], **more}])
 
 
 def _mark_error(span: Span, error: str) -> None:

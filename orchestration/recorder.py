@@ -1,7 +1,8 @@
 """Writes one call down: its trace, its metrics, and the conversation for whoever asks within minutes.
 
 A thin shell around :class:`~orchestration.timeline.Timeline`: it adds the clock's epoch, OpenTelemetry spans
-and Prometheus observations. The texts it keeps stay in memory; they are in no span and no log.
+and Prometheus observations. The texts it keeps stay in memory; they are in no log, and in spans only where the
+owner turned that on.
 """
 
 import time
@@ -26,6 +27,7 @@ from tts.clauses import ClauseSplitter
 
 #: This gateway's machine, shared by its calls.
 MACHINE = MachineShare(time.monotonic())
+metrics.IDLE_SECONDS.set_function(lambda: MACHINE.idle_seconds(time.monotonic()))
 BYTES_PER_SAMPLE = 2
 #: Agent audio older than this has been heard out: whoever speaks now interrupts nobody, seconds.
 SPEAKING_SECONDS = 0.2
@@ -116,6 +118,7 @@ class CallRecorder:
         version: of the agent's definition.
         engine: which language model answers.
         prices: what the owner pays.
+        record_content: whether the trace says what was said; whoever exports it redacts it.
 
     """
 
@@ -130,6 +133,7 @@ class CallRecorder:
         version: str = "",
         engine: EngineIdentity | None = None,
         prices: Prices | None = None,
+        record_content: bool = False,
     ) -> None:
         engine = engine or EngineIdentity()
         self._prices = prices or Prices()
@@ -150,7 +154,10 @@ class CallRecorder:
             },
         )
         self._writer = SpanWriter(
-            self._span, epoch=self._epoch, attributes=_llm_attributes(call_id, agent, engine)
+            self._span,
+            epoch=self._epoch,
+            attributes=_llm_attributes(call_id, agent, engine),
+            content=record_content,
         )
         self.record = CallRecord(
             call_id=call_id,
@@ -176,6 +183,11 @@ class CallRecorder:
         metrics.prepare(self._labels)
         metrics.CALLS_ACTIVE.labels(*self._labels).inc()
         self._machine_mark = MACHINE.begin(self._started)
+
+    def opening(self, greeting: str, instructions: str) -> None:
+        """The agent has been told its instructions and says ``greeting``."""
+        self.record.greeting = greeting
+        self._writer.opening(greeting, instructions)
 
     # What the call tells the servers.
 
@@ -341,13 +353,26 @@ class CallRecorder:
         """A tool begins; until it has ended, the call waits for it."""
         self._tools_running += 1
 
-    def tool_called(self, name: str, call_id: str, began: float, ended: float, error: str = "") -> None:
-        """A tool has ended; ``error`` is a short class of what went wrong, never its text."""
+    def tool_called(
+        self,
+        name: str,
+        call_id: str,
+        began: float,
+        ended: float,
+        error: str = "",
+        arguments: str = "",
+        result: str = "",
+    ) -> None:
+        """A tool has ended; ``error`` is a short class of what went wrong, never its text.
+
+        ``arguments`` and ``result`` are JSON texts, in the trace only where what is said is recorded.
+        """
         self._tools_running -= 1
         self.last_activity = ended
         if turn := self._timeline.current:
             turn.tool_calls += 1
-        self._writer.tool(self._open.span if self._open else None, name, call_id, began, ended, error)
+        span = self._open.span if self._open else None
+        self._writer.tool(span, name, call_id, began, ended, error, arguments, result)
         metrics.TOOLS.labels(*self._labels, "yes" if error else "no").inc()
 
     def mouth_text(self, now: float) -> None:
@@ -457,7 +482,6 @@ class CallRecorder:
         ):
             metrics.ENGINE_SECONDS.labels(*self._labels, stage).inc(max(0.0, seconds))
         metrics.MACHINE_SECONDS.labels(*self._labels).inc(use.machine_seconds)
-        metrics.IDLE_SECONDS.set(MACHINE.idle_seconds(now))
 
     def _close(self, turn: Turn | None) -> None:
         """Take leave of the current turn; its answer may still be reported as cut off."""
@@ -491,6 +515,10 @@ class CallRecorder:
                 replica=replica_of(opened.answer),
                 trace_id=self.record.trace_id,
             )
+        if turn.inter_token is not None:
+            engine = (self._model, replica_of(opened.answer))
+            metrics.INTER_TOKEN.labels(*self._labels, *engine).observe(turn.inter_token)
+        metrics.observe_stages(turn.stages(), self._labels, trace_id=self.record.trace_id)
         self._writer.end_turn(opened.span, turn, outcome, opened.answer, opened.replaced)
 
     def _event(self, name: str, at: float, attributes: dict[str, Any] | None = None) -> None:

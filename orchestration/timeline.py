@@ -10,6 +10,7 @@ from enum import Enum
 from telemetry.names import (
     BARGE_IN_STOP,
     END_OF_TURN_DELAY,
+    STAGES,
     TIME_TO_FIRST_SENTENCE,
     TIME_TO_FIRST_TOKEN,
     TRANSCRIPTION_DELAY,
@@ -64,6 +65,16 @@ SPANS_OF_FIGURES: dict[Figure, tuple[Moment, Moment]] = {
     VOICE_TO_VOICE: (Moment.SPEECH_ENDED, Moment.AUDIBLE),
     BARGE_IN_STOP: (Moment.BARGED_IN, Moment.LAST_AUDIO),
 }
+#: The moment that ends each of :data:`telemetry.names.STAGES`.
+ENDS_OF_STAGES = (
+    Moment.TRANSCRIBED,
+    Moment.LLM_REQUESTED,
+    Moment.FIRST_TOKEN,
+    Moment.FIRST_SENTENCE,
+    Moment.FIRST_AUDIO,
+    Moment.CONFIRMED,
+    Moment.AUDIBLE,
+)
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,30 @@ class Turn:
         """Return every figure this turn has."""
         found = {figure: self.figure(figure) for figure in SPANS_OF_FIGURES}
         return {figure: seconds for figure, seconds in found.items() if seconds is not None}
+
+    @property
+    def inter_token(self) -> float | None:
+        """Mean seconds between two tokens of the answer; None for fewer than two, or one that was cut off."""
+        if self.output_tokens < 2 or self.interrupted:
+            return None
+        first, last = self.moments.get(Moment.FIRST_TOKEN), self.moments.get(Moment.LLM_FINISHED)
+        return None if first is None or last is None else max(0.0, last - first) / (self.output_tokens - 1)
+
+    def stages(self) -> dict[str, float]:
+        """Return what voice to voice is made of: seconds by the keys of :data:`telemetry.names.STAGES`.
+
+        Each stage ends with its moment, but not before the stage ahead of it nor after the answer is heard, so
+        that they add up to voice to voice. Empty where there was no answer.
+        """
+        if Moment.SPEECH_ENDED not in self.moments or Moment.AUDIBLE not in self.moments:
+            return {}
+        at, audible = self.moments[Moment.SPEECH_ENDED], self.moments[Moment.AUDIBLE]
+        seconds = {}
+        for stage, moment in zip(STAGES, ENDS_OF_STAGES, strict=True):
+            ended = max(at, min(self.moments.get(moment, at), audible))
+            seconds[stage.key] = ended - at
+            at = ended
+        return seconds
 
     def mark(self, moment: Moment, at: float) -> None:
         """Note ``moment``; only the first of its kind in an answer counts, but the latest of :data:`LATEST`."""

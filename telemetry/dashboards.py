@@ -21,14 +21,9 @@ DATASOURCE = models.DataSourceRef(type_val="prometheus", uid="offhook-prometheus
 HEIGHT = 8
 #: Where a query looks back, from Grafana's own step.
 WINDOW = "$__rate_interval"
-SELECT = '{door=~"$door",agent=~"$agent"}'
-#: What the quantiles are taken of: the stages of a turn, in the order in which a caller waits for them.
-STAGES = (
-    names.END_OF_TURN_DELAY,
-    names.TIME_TO_FIRST_TOKEN,
-    names.TIME_TO_FIRST_SENTENCE,
-    names.TTS_TIME_TO_FIRST_AUDIO,
-)
+SELECT = '{door=~"$door",agent=~"$agent",version=~"$version"}'
+#: What a minute of calls costs elsewhere, until somebody enters what they pay.
+MINUTE_PRICE = "0.05"
 
 Query = tuple[str, str]
 
@@ -85,6 +80,8 @@ def as_json(name: str, title: str, panels: Sequence[Panel]) -> str:
         .timezone("browser")
         .with_variable(_variable("door"))
         .with_variable(_variable("agent"))
+        .with_variable(_variable("version"))
+        .with_variable(_minute_price())
     )
     for panel in panels:
         builder = builder.with_panel(_build(panel))
@@ -142,72 +139,71 @@ def _callers(objectives: Objectives) -> list[Panel]:
 
 
 def _time() -> list[Panel]:
+    stage = f"{names.STAGE_METRIC}_bucket{SELECT}[{WINDOW}]"
+    parts = [f"{names.STAGE_METRIC}_{part}{SELECT}[{WINDOW}]" for part in ("sum", "count")]
     panels = [
         Panel(
             f"Stages of a turn, p{share * 100:g}",
-            [(quantile(share, figure), figure.key) for figure in STAGES],
+            [(f"histogram_quantile({share}, sum by (le, stage) (rate({stage})))", "{{stage}}")],
             kind="stacked",
             exemplars=True,
         )
         for share in (0.5, 0.95)
     ]
+    mean = f"sum by (stage) (rate({parts[0]})) / sum by (stage) (rate({parts[1]}))"
+    panels.append(Panel("Stages of a turn, mean: these add up", [(mean, "{{stage}}")], kind="stacked"))
     panels += [
         Panel(
             f"{figure.meaning[0].upper()}{figure.meaning[1:]}",
             [(quantile(share, figure), f"p{share * 100:g}") for share in (0.5, 0.95, 0.99)],
             exemplars=True,
         )
-        for figure in (*STAGES, names.TRANSCRIPTION_DELAY, names.VOICE_TO_VOICE)
+        for figure in names.FIGURES
+        if figure is not names.BARGE_IN_STOP
     ]
     return panels
 
 
 def _engines() -> list[Panel]:
     token = names.TIME_TO_FIRST_TOKEN
+    between = f"rate(voice_inter_token_seconds_bucket{SELECT}[{WINDOW}])"
     cached = f'sum(rate(voice_tokens_total{{kind="cached"}}[{WINDOW}]))'
     read = f'sum(rate(voice_tokens_total{{kind="input"}}[{WINDOW}]))'
-    accepted = f"rate(vllm:spec_decode_num_accepted_tokens_total[{WINDOW}])"
-    drafts = f"rate(vllm:spec_decode_num_drafts_total[{WINDOW}])"
-    between = f"rate(vllm:inter_token_latency_seconds_bucket[{WINDOW}])"
+    accepted = _either("spec_decode_num_accepted_tokens_total")
+    drafts = _either("spec_decode_num_drafts_total")
+    phrases = f"sum by (result) (rate(tts_server_phrase_cache_total[{WINDOW}]))"
+    waits = f"sum by (le, priority) (rate(asr_wait_seconds_bucket[{WINDOW}]))"
+    batch = [f"sum by (instance) (rate(asr_batch_size_{part}[{WINDOW}]))" for part in ("sum", "count")]
     return [
         Panel(
-            "First token p95 by replica", [(quantile(0.95, token, "model, replica"), "{{model}} {{replica}}")]
+            "First token p95 by replica",
+            [(quantile(0.95, token, "model, replica"), "{{model}} {{replica}}")],
+            exemplars=True,
+        ),
+        Panel(
+            "Between two tokens, p95 by replica",
+            [(f"histogram_quantile(0.95, sum by (le, model, replica) ({between}))", "{{model}} {{replica}}")],
+        ),
+        Panel(
+            "Requests waiting in the engines",
+            [(_gauge("num_requests_waiting", "requests_deferred"), "{{instance}}")],
+            "none",
+        ),
+        Panel(
+            "Requests in the engines' batches",
+            [(_gauge("num_requests_running", "requests_processing"), "{{instance}}")],
+            "none",
         ),
         Panel("Prompt tokens from the cache", [(f"{cached} / ({read} > 0)", "share")], "percentunit"),
         Panel(
-            "Answers moved to another engine",
-            [(f"sum(rate(voice_failovers_total[{WINDOW}])) * 60", "a minute")],
-            "none",
-        ),
-        Panel(
-            "Second engines asked", [(f"sum(rate(voice_hedges_total[{WINDOW}])) * 60", "a minute")], "none"
-        ),
-        Panel(
-            "Between two tokens, p95",
-            [(f"histogram_quantile(0.95, sum by (le, instance) ({between}))", "{{instance}}")],
-            needs="vLLM",
-        ),
-        Panel(
-            "Requests waiting",
+            "Tokens a draft is worth (1: nothing is drafted)",
             [
                 (
-                    'sum by (instance) ({__name__=~"vllm:num_requests_waiting|llamacpp:requests_deferred"})',
+                    f"1 + sum by (instance) ({accepted}) / clamp_min(sum by (instance) ({drafts}), 1e-9)",
                     "{{instance}}",
                 )
             ],
             "none",
-            needs="vLLM",
-        ),
-        Panel(
-            "Requests in the batch",
-            [
-                (
-                    'sum by (instance) ({__name__=~"vllm:num_requests_running|llamacpp:requests_processing"})',
-                    "{{instance}}",
-                )
-            ],
-            "none",
-            needs="vLLM",
         ),
         Panel(
             "KV cache in use",
@@ -216,23 +212,81 @@ def _engines() -> list[Panel]:
             needs="vLLM",
         ),
         Panel(
-            "Tokens a draft is worth",
-            [(f"1 + sum by (instance) ({accepted}) / sum by (instance) ({drafts})", "{{instance}}")],
+            "Answers moved to another engine, second engines asked",
+            [
+                (f"sum(rate(voice_failovers_total[{WINDOW}])) * 60", "moved, a minute"),
+                (f"sum(rate(voice_hedges_total[{WINDOW}])) * 60", "hedged, a minute"),
+            ],
             "none",
-            needs="vLLM",
         ),
         Panel(
+            "The ear: p95 of a decode's wait for its turn",
+            [(f"histogram_quantile(0.95, {waits})", "{{priority}}")],
+        ),
+        Panel(
+            "The ear: streams, and decodes in a batch",
+            [
+                ("sum by (instance) (asr_streams)", "streams {{instance}}"),
+                (f"{batch[0]} / ({batch[1]} > 0)", "decodes a batch {{instance}}"),
+            ],
+            "none",
+        ),
+        Panel(
+            "The mouth: steps that wait, streams",
+            [
+                ("sum by (instance) (tts_server_waiting_steps)", "waiting {{instance}}"),
+                ("sum by (instance) (tts_server_contexts)", "streams {{instance}}"),
+            ],
+            "none",
+        ),
+        Panel("The mouth: phrases looked up in the cache, a second", [(phrases, "{{result}}")], "none"),
+        Panel("GPUs the gateway's machine has", [("sum(gpu_devices)", "GPUs")], "none", 6, "number"),
+        Panel(
             "GPU in use",
-            [("avg by (gpu) (DCGM_FI_DEV_GPU_UTIL)", "{{gpu}}")],
-            "percent",
-            needs="DCGM exporter",
+            [("avg by (instance, gpu) (gpu_utilization_ratio)", "{{instance}} {{gpu}}")],
+            "percentunit",
+            9,
+            needs="a GPU",
+        ),
+        Panel(
+            "GPU memory in use",
+            [
+                (
+                    "avg by (instance, gpu) (gpu_memory_used_bytes / gpu_memory_total_bytes)",
+                    "{{instance}} {{gpu}}",
+                )
+            ],
+            "percentunit",
+            9,
+            needs="a GPU",
         ),
     ]
 
 
+def _either(counter: str) -> str:
+    """Return PromQL for the rate of a counter that vLLM and llama.cpp name alike."""
+    return f'rate({{__name__=~"(vllm|llamacpp):{counter}"}}[{WINDOW}])'
+
+
+def _gauge(vllm: str, llamacpp: str) -> str:
+    """Return PromQL for a gauge that vLLM and llama.cpp name differently."""
+    return f'sum by (instance) ({{__name__=~"vllm:{vllm}|llamacpp:{llamacpp}"}})'
+
+
 def _capacity() -> list[Panel]:
-    cost = f'sum(rate(voice_cost_total{{part!="wasted",door=~"$door",agent=~"$agent"}}[{WINDOW}]))'
+    part = SELECT.replace("{", '{part!="wasted",')
+    cost = f"sum(rate(voice_cost_total{part}[{WINDOW}]))"
     minutes = f"sum(rate(voice_call_seconds_total{SELECT}[{WINDOW}])) / 60"
+    by_agent = (
+        f"sum by (agent) (rate(voice_cost_total{part}[{WINDOW}]))"
+        f" / (sum by (agent) (rate(voice_call_seconds_total{SELECT}[{WINDOW}])) / 60 > 0)"
+    )
+    spent = {
+        wanted: f'sum(rate(voice_cost_total{{part=~"{wanted}"}}[{WINDOW}]))'
+        for wanted in ("wasted", "machine|asr|llm|tts", "asr|llm|tts")
+    }
+    used_a_minute = f"{spent['asr|llm|tts']} / (sum(rate(voice_call_seconds_total[{WINDOW}])) / 60 > 0)"
+    break_even = f"max(voice_machine_hour_price) / ($minute_price - ({used_a_minute} or vector(0)) > 0)"
     outcome = f"sum by (outcome) (rate(voice_speculations_total{SELECT}[{WINDOW}])) * 60"
     return [
         Panel(
@@ -242,18 +296,42 @@ def _capacity() -> list[Panel]:
             "Lines left",
             [("sum(voice_calls_capacity) - (sum(voice_calls_active) or vector(0))", "lines")],
             "none",
-            6,
+            4,
             "number",
         ),
         Panel(
-            "Tasks in the gateway", [("sum by (instance) (voice_gateway_tasks)", "{{instance}}")], "none", 6
+            "Most calls at once, so far",
+            [("max_over_time(sum(voice_calls_active)[$__range:15s])", "calls")],
+            "none",
+            4,
+            "number",
+        ),
+        Panel(
+            "Tasks in the gateway", [("sum by (instance) (voice_gateway_tasks)", "{{instance}}")], "none", 4
         ),
         Panel(
             "Callers turned away, a minute",
             [(f"sum by (cause) (rate(voice_refusals_total[{WINDOW}])) * 60 or vector(0)", "{{cause}}")],
             "none",
         ),
-        Panel("Cost of a minute", [(f"{cost} / ({minutes} > 0)", "a minute")], "none"),
+        Panel(
+            "Cost of a minute",
+            [(f"{cost} / ({minutes} > 0)", "all calls"), (by_agent, "{{agent}}")],
+            "none",
+        ),
+        Panel(
+            "Minutes of calls an hour, and from how many this machine is cheaper than $minute_price a minute",
+            [
+                ("sum(rate(voice_call_seconds_total[1h])) * 60", "minutes an hour"),
+                (break_even, "break-even"),
+            ],
+            "none",
+        ),
+        Panel(
+            "Share of the cost that went into answers thrown away",
+            [(f"{spent['wasted']} / ({spent['machine|asr|llm|tts']} > 0)", "share")],
+            "percentunit",
+        ),
         Panel("Answers begun early, a minute", [(outcome, "{{outcome}}")], "none", kind="stacked"),
         Panel(
             "Tokens a second",
@@ -266,6 +344,15 @@ def _capacity() -> list[Panel]:
             "none",
         ),
         Panel("Time without a call", [("max by (instance) (voice_machine_idle_seconds)", "{{instance}}")]),
+        Panel(
+            "What watching costs: processor seconds a second spent on exporting",
+            [
+                (
+                    f"sum by (server, destination) (rate(telemetry_export_cpu_seconds_total[{WINDOW}]))",
+                    "{{server}} {{destination}}",
+                )
+            ],
+        ),
         Panel(
             "Spans lost a minute",
             [
@@ -283,7 +370,7 @@ def _build(panel: Panel) -> Any:
     built: Any = {"number": stat.Panel, "heatmap": heatmap.Panel}.get(panel.kind, timeseries.Panel)()
     built = built.title(panel.title).unit(panel.unit).datasource(DATASOURCE).height(HEIGHT).span(panel.width)
     if panel.needs:
-        built = built.description(f"Needs metrics of: {panel.needs}.")
+        built = built.description(f"Empty without {panel.needs}.")
     if panel.kind == "stacked":
         built = built.stacking(commons.StackingConfig().mode(common.StackingMode.NORMAL)).fill_opacity(30)
     for number, (expr, legend) in enumerate(panel.queries):
@@ -304,4 +391,12 @@ def _variable(name: str) -> Any:
         .all_value(".*")
         .multi(True)
         .current(models.VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _minute_price() -> Any:
+    return (
+        dashboard.TextBoxVariable("minute_price")
+        .label("price of a minute elsewhere")
+        .default_value(MINUTE_PRICE)
     )

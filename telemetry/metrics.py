@@ -5,16 +5,35 @@ configuration (door, agent, version, model, replica) or from the fixed lists bel
 number is bounded.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from telemetry.names import FIGURES, TIME_TO_FIRST_SENTENCE, TIME_TO_FIRST_TOKEN, Figure
+from telemetry.names import FIGURES, STAGE_METRIC, STAGES, TIME_TO_FIRST_SENTENCE, TIME_TO_FIRST_TOKEN, Figure
 
 BUCKETS_SECONDS = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5,
     0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0,
 )  # fmt: skip
+TOKEN_BUCKETS_SECONDS = (
+    0.001,
+    0.002,
+    0.004,
+    0.006,
+    0.008,
+    0.01,
+    0.015,
+    0.02,
+    0.03,
+    0.05,
+    0.075,
+    0.1,
+    0.2,
+    0.5,
+)
+#: Stages are shorter than what they add up to.
+STAGE_BUCKETS_SECONDS = (0.001, 0.002, 0.005, *BUCKETS_SECONDS)
 
 
 class CallLabels(NamedTuple):
@@ -47,6 +66,18 @@ def _histogram(figure: Figure) -> Histogram:
 
 
 HISTOGRAMS = {figure: _histogram(figure) for figure in FIGURES}
+INTER_TOKEN = Histogram(
+    "voice_inter_token_seconds",
+    "Mean seconds between two tokens of an answer, as they reached the gateway.",
+    (*LABELS, *ENGINE_LABELS),
+    buckets=TOKEN_BUCKETS_SECONDS,
+)
+STAGE_SECONDS = Histogram(
+    STAGE_METRIC,
+    "Seconds of a turn's voice to voice that went into a stage; the stages of a turn add up to it.",
+    (*LABELS, "stage"),
+    buckets=STAGE_BUCKETS_SECONDS,
+)
 CALLS_ACTIVE = Gauge("voice_calls_active", "Calls in progress.", LABELS)
 CALLS_CAPACITY = Gauge("voice_calls_capacity", "Calls this gateway holds at once.")
 TASKS = Gauge(
@@ -73,8 +104,17 @@ MACHINE_SECONDS = Counter(
 IDLE_SECONDS = Gauge(
     "voice_machine_idle_seconds", "Time without any call since the gateway started, seconds."
 )
+MACHINE_PRICE = Gauge(
+    "voice_machine_hour_price",
+    "What an hour of the machine with its GPUs costs, in the currency of the prices.",
+)
 COST = Counter(
     "voice_cost", "Cost of calls that have ended, in the currency of the prices.", (*LABELS, "part")
+)
+EXPORT_CPU = Counter(
+    "telemetry_export_cpu_seconds",
+    "Processor seconds that exporting spans took, redaction and storing included.",
+    ("destination",),
 )
 SPANS_DROPPED = Counter(
     "telemetry_spans_dropped", "Spans that never reached where they should.", ("destination", "reason")
@@ -86,8 +126,17 @@ def observe(
 ) -> None:
     """Record one measurement, with its trace as the exemplar; a call without a trace (all zeros) has none."""
     values = (*labels, model, replica) if figure in ENGINE_FIGURES else labels
-    exemplar = {"trace_id": trace_id} if trace_id.strip("0") else None
-    HISTOGRAMS[figure].labels(*values).observe(seconds, exemplar=exemplar)
+    HISTOGRAMS[figure].labels(*values).observe(seconds, exemplar=_exemplar(trace_id))
+
+
+def observe_stages(stages: Mapping[str, float], labels: CallLabels, *, trace_id: str) -> None:
+    """Record the stages of one turn, by their keys, with their trace as the exemplar."""
+    for stage, seconds in stages.items():
+        STAGE_SECONDS.labels(*labels, stage).observe(seconds, exemplar=_exemplar(trace_id))
+
+
+def _exemplar(trace_id: str) -> dict[str, str] | None:
+    return {"trace_id": trace_id} if trace_id.strip("0") else None
 
 
 def prepare(labels: CallLabels) -> None:
@@ -108,6 +157,8 @@ def prepare(labels: CallLabels) -> None:
         counter.labels(*labels)
     for failed in ("yes", "no"):
         TOOLS.labels(*labels, failed)
+    for part_of_turn in STAGES:
+        STAGE_SECONDS.labels(*labels, part_of_turn.key)
     for figure in FIGURES:
         if figure not in ENGINE_FIGURES:
             HISTOGRAMS[figure].labels(*labels)

@@ -78,7 +78,54 @@ ERROR_TYPE = "error.type"
 LLM_ATTEMPTS = "voice.llm.attempts"
 LLM_MOVES = "voice.llm.moves"
 LLM_HEDGES = "voice.llm.hedges"
+#: Mean seconds between two tokens of the answer.
+LLM_INTER_TOKEN = "voice.llm.inter_token"  # noqa: S105 - not a password
 SPECULATION_TOKENS = "voice.speculation.wasted_tokens"
+
+# What was said. Only where the owner turns it on, and never but redacted: see `telemetry.redaction`.
+CALL_GREETING = "voice.call.greeting"
+TURN_HEARD = "voice.turn.heard"
+TURN_SPOKEN = "voice.turn.spoken"
+GEN_AI_INSTRUCTIONS = "gen_ai.system_instructions"
+GEN_AI_INPUT = "gen_ai.input.messages"
+GEN_AI_OUTPUT = "gen_ai.output.messages"
+GEN_AI_TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+GEN_AI_TOOL_RESULT = "gen_ai.tool.call.result"
+CONTENT = frozenset(
+    {
+        CALL_GREETING, TURN_HEARD, TURN_SPOKEN, GEN_AI_INSTRUCTIONS, GEN_AI_INPUT, GEN_AI_OUTPUT,
+        GEN_AI_TOOL_ARGUMENTS, GEN_AI_TOOL_RESULT,
+    }
+)  # fmt: skip
+#: Longer texts are cut off here, characters.
+MAX_CONTENT_CHARACTERS = 4096
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of what a caller waits for; the stages of a turn follow one another and add up to voice to voice."""
+
+    key: str
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """Name of the span attribute."""
+        return f"voice.stage.{self.key}"
+
+
+#: The stages of a turn, in order. What a speculation does while the caller is still waited for shows as ``hold``.
+STAGES = (
+    Stage("listen", "last speech sample to the transcript that was answered"),
+    Stage("ask", "transcript to LLM request"),
+    Stage("think", "LLM request to first token"),
+    Stage("phrase", "first token to first speakable clause"),
+    Stage("voice", "first clause to first audio received"),
+    Stage("hold", "first audio to turn confirmed, if that comes later"),
+    Stage("send", "from there to first audible sample leaving the gateway"),
+)
+#: Histogram of the stages, with the stage as a label.
+STAGE_METRIC = "voice_stage_seconds"
 
 
 @dataclass(frozen=True)

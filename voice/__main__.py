@@ -5,12 +5,15 @@ import logging
 from loguru import logger as loguru_logger
 
 from llm.errors import LLMError
+from modelstore.errors import ModelError
+from modelstore.store import locate
 from orchestration.errors import OrchestrationError
 from orchestration.settings import load_configuration
 from serving.errors import ServingError
 from serving.process import fail, serve
-from telemetry import tracing
+from telemetry import gpu, tracing
 from telemetry.errors import TelemetryError
+from telemetry.redaction import MODEL, Redactor
 from voice.errors import VoiceError
 from voice.gateway import GatewayService
 
@@ -30,10 +33,14 @@ def main() -> None:
     try:
         configuration = load_configuration()
         service = GatewayService(configuration)
-    except (ServingError, OrchestrationError, LLMError, VoiceError, TelemetryError) as error:
+        redact = Redactor(locate(MODEL)) if configuration.telemetry.record_content else None
+    except (
+        ServingError, OrchestrationError, LLMError, VoiceError, TelemetryError, ModelError,
+    ) as error:  # fmt: skip
         fail("gateway", error)
     quiet_pipecat()
-    tracing.start("gateway")
+    tracing.start("gateway", redact)
+    gpu.register()
     gateway = configuration.gateway
     serve(
         service,

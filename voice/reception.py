@@ -46,6 +46,7 @@ class Place:
             version=agent.version,
             engine=self.reception.engine,
             prices=self.reception.configuration.telemetry.prices,
+            record_content=self.reception.configuration.telemetry.record_content,
         )
         self.reception.remember(recorder.record)
         return recorder
@@ -123,6 +124,7 @@ class Reception:
         self.sampling = sampling
         self.engine = engine
         metrics.CALLS_CAPACITY.set(configuration.gateway.max_calls)
+        metrics.MACHINE_PRICE.set(configuration.telemetry.prices.hour)
         #: Silero VAD, loaded once and shared by all calls.
         self.detector = SpeechDetector()
         #: Why no call can be taken for now; empty: calls are welcome.

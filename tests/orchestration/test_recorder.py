@@ -1,5 +1,6 @@
 """A call's events become spans, metrics and a cost; read back by a real OTLP receiver and by the waterfall."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -40,11 +41,11 @@ def collector(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[tup
         provider.shutdown()
 
 
-def make_recorder(door: str) -> CallRecorder:
+def make_recorder(door: str, *, record_content: bool = False) -> CallRecorder:
     """Begin a call."""
     return CallRecorder(
         call_id="CA1", door=door, agent="concierge", language="en", parent=Context(), version="0123abcd",
-        engine=ENGINE, prices=Prices(output_million_tokens=10.0),
+        engine=ENGINE, prices=Prices(output_million_tokens=10.0), record_content=record_content,
     )  # fmt: skip
 
 
@@ -72,16 +73,17 @@ def answer(
     )  # fmt: skip
 
 
-def eventful_call(door: str) -> CallRecorder:
+def eventful_call(door: str, *, record_content: bool = False) -> CallRecorder:
     """A call with a withdrawn speculation, a tool, a failover and a barge-in."""
-    call = make_recorder(door)
+    call = make_recorder(door, record_content=record_content)
+    call.opening("Hello.", "Be kind.")
     t = call._started
     heard(call, "StartOfTurn", t + 1.0)
     heard(call, "EagerEndOfTurn", t + 2.0, "What is the")
     answer(call, t + 2.0, cut=True)
     heard(call, "TurnResumed", t + 2.5)
     heard(call, "EagerEndOfTurn", t + 3.0, "What is the capital of France?")
-    call.tool_called("lookup", "call-1", t + 3.0, t + 3.05)
+    call.tool_called("lookup", "call-1", t + 3.0, t + 3.05, arguments='{"city": "Paris"}', result="[1]")
     moved = [Try("http://127.0.0.1:8083", t + 3.05), Try("http://127.0.0.1:8084", t + 3.1)]
     answer(call, t + 3.05, tries=moved, moves=1)
     heard(call, "EndOfTurn", t + 3.2, "What is the capital of France?")
@@ -142,6 +144,43 @@ def test_an_eventful_call_as_a_receiver_sees_it(collector: tuple[Collector, Span
     assert said[names.LLM_ATTEMPTS] == 2
     (tool,) = [span for span in spans if span.name == names.SPAN_TOOL]
     assert tool.parent_span_id == first.span_id
+
+
+def test_stages_add_up_to_voice_to_voice(collector: tuple[Collector, SpanStore]) -> None:
+    """Of every answered turn, in its span and in the histogram."""
+    receiver, _ = collector
+    eventful_call("recorder-stages")
+    turns = [attributes(span) for span in spans_of(receiver) if span.name == names.SPAN_TURN]
+    for turn in turns:
+        stages = [turn[stage.name] for stage in names.STAGES]
+        assert sum(stages) == pytest.approx(turn[names.VOICE_TO_VOICE.name])
+    labels = {"door": "recorder-stages", "agent": "concierge", "version": "0123abcd", "stage": "hold"}
+    assert REGISTRY.get_sample_value("voice_stage_seconds_count", labels) == len(turns)
+
+
+def test_what_is_said_is_recorded_only_on_demand(collector: tuple[Collector, SpanStore]) -> None:
+    """Turned on: transcripts, prompts, arguments and results; off: not one of those attributes."""
+    receiver, _ = collector
+    eventful_call("recorder-silent")
+    assert not any(names.CONTENT & set(attributes(span)) for span in spans_of(receiver))
+    receiver.requests.clear()
+    eventful_call("recorder-content", record_content=True)
+    said: dict[str, list[str]] = {}
+    for span in spans_of(receiver):
+        for name, value in attributes(span).items():
+            if name in names.CONTENT:
+                said.setdefault(name, []).append(str(value))
+    assert set(said) == names.CONTENT
+    assert said[names.CALL_GREETING] == ["Hello."]
+    assert said[names.TURN_HEARD] == ["What is the capital of France?", "Thanks."]
+    assert json.loads(said[names.GEN_AI_INPUT][0]) == [
+        {"role": "user", "parts": [{"type": "text", "content": "What is the capital of France?"}]}
+    ]
+    assert json.loads(said[names.GEN_AI_OUTPUT][0])[0]["parts"][0]["content"] == "Paris is it. Yes."
+    assert (said[names.GEN_AI_TOOL_ARGUMENTS], said[names.GEN_AI_TOOL_RESULT]) == (
+        ['{"city": "Paris"}'],
+        ["[1]"],
+    )
 
 
 def test_the_calls_span_sums_up(collector: tuple[Collector, SpanStore]) -> None:

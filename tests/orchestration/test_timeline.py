@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.timeline import SPANS_OF_FIGURES, Moment, Timeline
+from orchestration.timeline import SPANS_OF_FIGURES, Moment, Timeline, Turn
 from telemetry.names import (
     END_OF_TURN_DELAY,
+    STAGES,
     TIME_TO_FIRST_SENTENCE,
     TIME_TO_FIRST_TOKEN,
     TRANSCRIPTION_DELAY,
@@ -121,3 +122,31 @@ def test_any_order_of_events(events: list) -> None:
     for turn in finished:
         assert Moment.CONFIRMED in turn.moments
         assert set(turn.figures()) <= set(SPANS_OF_FIGURES)
+
+
+def test_stages_of_a_speculated_turn() -> None:
+    """What happens before the turn is confirmed is paid by the pause; the rest of the pause is ``hold``."""
+    timeline = Timeline()
+    timeline.turn_started(10.0)
+    timeline.eager("hello", speech_ended=11.0, at=11.15)
+    answer(timeline, 11.2)
+    timeline.confirmed("hello", speech_ended=11.0, at=11.6)
+    timeline.mark(Moment.AUDIBLE, 11.62)
+    turn = timeline.finish()
+    assert turn is not None
+    assert turn.stages() == pytest.approx(
+        {"listen": 0.15, "ask": 0.05, "think": 0.1, "phrase": 0.1, "voice": 0.1, "hold": 0.1, "send": 0.02}
+    )
+
+
+@given(st.dictionaries(st.sampled_from(list(Moment)), st.floats(0, 100)))
+def test_stages_add_up_to_voice_to_voice(moments: dict[Moment, float]) -> None:
+    """Whatever happened in whatever order, no stage is negative, and together they are what the caller waited."""
+    turn = Turn(index=0, moments=moments)
+    stages = turn.stages()
+    if (waited := turn.figure(VOICE_TO_VOICE)) is None:
+        assert stages == {}
+        return
+    assert list(stages) == [stage.key for stage in STAGES]
+    assert min(stages.values()) >= 0
+    assert sum(stages.values()) == pytest.approx(waited)

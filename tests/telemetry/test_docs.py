@@ -13,13 +13,13 @@ def test_every_span_attribute_and_event_is_there() -> None:
     for constant, name in vars(names).items():
         if constant.isupper() and isinstance(name, str):
             assert f"`{name}`" in PAGE, name
-    for figure in names.FIGURES:
-        assert f"`{figure.name}`" in PAGE
+    for name in (*names.CONTENT, *(named.name for named in (*names.FIGURES, *names.STAGES))):
+        assert f"| `{name}` |" in PAGE, name
 
 
 def test_every_metric_is_there() -> None:
     """With its labels."""
-    found = [value for value in vars(metrics).values() if isinstance(value, Counter | Gauge)]
+    found = [value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram)]
     for collector in [*found, *metrics.HISTOGRAMS.values()]:
         suffix = "_total" if isinstance(collector, Counter) else ""
         assert isinstance(collector, Counter | Gauge | Histogram)
