@@ -41,7 +41,7 @@ def _objectives(path: str) -> Objectives:
 
 def _calls(days: float) -> Calls:
     store = local_store()
-    calls = Calls(store, since=time.time() - days * SECONDS_PER_DAY)
+    calls = Calls.stored(store, since=time.time() - days * SECONDS_PER_DAY)
     if not calls.calls:
         raise click.ClickException(f"no calls of the last {days:g} days in {store.path}")
     return calls

@@ -1,8 +1,9 @@
 """What was promised against what happened, from the local store: figures of single turns, not buckets."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from telemetry import names
 from telemetry.slo import Objective
@@ -24,6 +25,14 @@ class Turn:
         """Return a figure of the turn."""
         value = self.span.attributes.get(attribute)
         return None if value is None else float(value)
+
+
+class Event(NamedTuple):
+    """Something an objective counts: whose call, when (seconds since the epoch), and whether it was bad."""
+
+    call: StoredSpan
+    at: float
+    bad: bool
 
 
 @dataclass(frozen=True)
@@ -55,33 +64,49 @@ class Standing:
 
 
 class Calls:
-    """The calls of the store since a moment, with their turns.
+    """Calls with their turns.
 
     Args:
-        store: where they are.
-        since: seconds since the epoch.
+        calls: spans of calls.
+        turns: spans of turns; those of other calls are left out, and those the ear never confirmed.
+        answers: spans of the language model's answers.
 
     """
 
-    def __init__(self, store: SpanStore, *, since: float) -> None:
-        self.calls = store.since(names.SPAN_CALL, since)
-        by_trace = {call.trace_id: call for call in self.calls}
+    def __init__(
+        self, calls: Sequence[StoredSpan], turns: Sequence[StoredSpan], answers: Sequence[StoredSpan] = ()
+    ) -> None:
+        self.calls = calls
+        self.answers = answers
+        by_trace = {call.trace_id: call for call in calls}
         self.turns = [
             Turn(by_trace[span.trace_id], span)
-            for span in store.since(names.SPAN_TURN, since)
+            for span in turns
             if span.trace_id in by_trace and names.TURN_OUTCOME in span.attributes
         ]
+
+    @classmethod
+    def stored(cls, store: SpanStore, *, since: float) -> Self:
+        """Return the calls of ``store`` that began at ``since`` (seconds since the epoch) or later."""
+        return cls(store.since(names.SPAN_CALL, since), store.since(names.SPAN_TURN, since))
+
+    def began_since(self, start: float) -> Self:
+        """Return those of the calls that began at ``start`` or later."""
+        return type(self)(
+            [call for call in self.calls if call.start >= start],
+            [turn.span for turn in self.turns if turn.span.start >= start],
+            [answer for answer in self.answers if answer.start >= start],
+        )
 
     def standing(self, objective: Objective, *, group_by: str = "") -> list[Standing]:
         """Return how ``objective`` stands, as a whole or by one of :data:`GROUPS`.
 
         Calls that were turned away leave no trace, so ``calls_answered`` has no events here: Prometheus knows.
         """
-        events = self._events(objective)
         groups: dict[str, list[bool]] = {} if group_by else {"": []}
-        for call, bad in events:
-            key = str(call.attributes.get(GROUPS[group_by], "")) if group_by else ""
-            groups.setdefault(key, []).append(bad)
+        for event in self.events(objective):
+            key = str(event.call.attributes.get(GROUPS[group_by], "")) if group_by else ""
+            groups.setdefault(key, []).append(event.bad)
         return [Standing(objective, key, len(bad), sum(bad)) for key, bad in sorted(groups.items())]
 
     def worst(self, limit: int) -> list[Turn]:
@@ -104,13 +129,21 @@ class Calls:
                 }
         return found
 
-    def _events(self, objective: Objective) -> list[tuple[StoredSpan, bool]]:
+    def events(self, objective: Objective) -> list[Event]:
+        """Return what counts for ``objective``; nothing for ``calls_answered``, see :meth:`standing`."""
         if objective.measured:
             name = objective.measured.name
-            timed = ((turn.call, turn.seconds(name)) for turn in self.turns)
-            return [(call, value > objective.under_seconds) for call, value in timed if value is not None]
+            timed = ((turn, turn.seconds(name)) for turn in self.turns)
+            return [
+                Event(turn.call, turn.span.start, value > objective.under_seconds)
+                for turn, value in timed
+                if value is not None
+            ]
         if objective.events == "calls_without_fault":
-            return [(call, call.attributes.get(names.CALL_OUTCOME) == "fault") for call in self.calls]
+            return [
+                Event(call, call.start, call.attributes.get(names.CALL_OUTCOME) == "fault")
+                for call in self.calls
+            ]
         return []
 
 
@@ -178,14 +211,15 @@ def calls_at_objective(turns: Sequence[Turn], objective: Objective) -> int:
     assert objective.measured is not None
     name = objective.measured.name
     calls = {turn.call.trace_id: turn.call for turn in turns}.values()
+    begun, over = sorted(call.start for call in calls), sorted(call.finish for call in calls)
     by_load: dict[int, list[bool]] = {}
     for turn in turns:
         if (value := turn.seconds(name)) is not None:
-            load = sum(call.start <= turn.span.start <= call.finish for call in calls)
+            at = turn.span.start
+            load = bisect_right(begun, at) - bisect_left(over, at)
             by_load.setdefault(load, []).append(value <= objective.under_seconds)
-    kept, seen = 0, []
+    kept = 0
     for load in sorted(by_load):
-        seen += by_load[load]
         if sum(by_load[load]) / len(by_load[load]) < objective.objective:
             break
         kept = load

@@ -22,18 +22,23 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from telemetry.names import SPAN_CALL
 
 #: Raised whenever the tables change.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = (
     """CREATE TABLE spans (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
     trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, service TEXT NOT NULL, name TEXT NOT NULL,
     start REAL NOT NULL, finish REAL NOT NULL, attributes TEXT NOT NULL, events TEXT NOT NULL,
-    links TEXT NOT NULL, PRIMARY KEY (trace_id, span_id)
-) WITHOUT ROWID""",
+    links TEXT NOT NULL, UNIQUE (trace_id, span_id)
+)""",
     "CREATE INDEX spans_finish ON spans (finish)",
     "CREATE INDEX spans_name_start ON spans (name, start)",
 )
 #: What `trace` takes: a trace id or the beginning of one.
 TRACE_ID = re.compile(r"[0-9a-f]{4,32}")
+_COLUMNS = "trace_id, span_id, parent_id, service, name, start, finish, attributes, events, links"
+#: How long spans are kept, and how large the file may become: long enough for a promise over 30 days.
+MAX_AGE_SECONDS = 31 * 24 * 3600.0
+MAX_BYTES = 256 << 20
 #: How long a writer waits for another process's write, seconds.
 LOCK_TIMEOUT_SECONDS = 5.0
 #: Share of the oldest spans that goes when the file has outgrown its bound.
@@ -72,7 +77,7 @@ class SpanStore:
     """
 
     def __init__(
-        self, path: Path, *, max_age_seconds: float = 72 * 3600.0, max_bytes: int = 64 << 20
+        self, path: Path, *, max_age_seconds: float = MAX_AGE_SECONDS, max_bytes: int = MAX_BYTES
     ) -> None:
         self.path = path
         self._max_age_seconds = max_age_seconds
@@ -88,9 +93,16 @@ class SpanStore:
         ]  # fmt: skip
         with self._connect() as db:
             _prepare(db, self.path)
-            db.executemany("INSERT OR REPLACE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+            db.executemany(f"INSERT OR REPLACE INTO spans ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
             db.execute("DELETE FROM spans WHERE finish < ?", (now - self._max_age_seconds,))
             self._shrink(db)
+
+    def file_number(self) -> int:
+        """Return what tells one file from another that took its place; 0 where there is none."""
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return 0
 
     def trace(self, trace_id: str) -> list[StoredSpan]:
         """Return the spans of a trace, oldest first; ``trace_id`` may be a beginning of it, at least 4 digits.
@@ -112,13 +124,32 @@ class SpanStore:
         """Return the spans called ``name`` that began at ``start`` (seconds since the epoch) or later."""
         return self._select("WHERE name = ? AND start >= ? ORDER BY start", (name, start))
 
+    def after(self, number: int, names: Sequence[str], limit: int) -> tuple[list[StoredSpan], int]:
+        """Return spans of these names that were stored after the one with ``number``, and the last one's number.
+
+        At most ``limit``, the newest of them, in the order in which they were stored.
+        """
+        if not self.path.exists():
+            return [], 0
+        wanted = ", ".join("?" * len(names))
+        with self._connect() as db:
+            if _version(db) != SCHEMA_VERSION:
+                return [], 0
+            rows = db.execute(
+                f"SELECT {_COLUMNS}, number FROM spans WHERE number > ? AND name IN ({wanted})"  # noqa: S608
+                " ORDER BY number DESC LIMIT ?",
+                (number, *names, limit),
+            ).fetchall()
+        rows.reverse()
+        return [_read(row[:-1]) for row in rows], rows[-1][-1] if rows else number
+
     def _select(self, where: str, values: tuple[Any, ...]) -> list[StoredSpan]:
         if not self.path.exists():
             return []
         with self._connect() as db:
             if _version(db) != SCHEMA_VERSION:
                 return []
-            rows = db.execute(f"SELECT * FROM spans {where}", values).fetchall()  # noqa: S608 - constants
+            rows = db.execute(f"SELECT {_COLUMNS} FROM spans {where}", values).fetchall()  # noqa: S608 - constants
         return [_read(row) for row in rows]
 
     def _shrink(self, db: sqlite3.Connection) -> None:

@@ -36,25 +36,37 @@ def render(bars: Sequence[Bar], *, title: str) -> Table:
     return table
 
 
-def trace_bars(spans: Iterable[StoredSpan]) -> list[Bar]:
-    """Return a bar for every span of one trace, children indented under their parents, in order of time."""
+def rows(spans: Iterable[StoredSpan]) -> list[tuple[StoredSpan, int]]:
+    """Return the spans of one trace and how deep they lie: children after their parents, in order of time."""
     spans = sorted(spans, key=lambda span: span.start)
     known = {span.span_id for span in spans}
-    zero = spans[0].start if spans else 0.0
-    bars: list[Bar] = []
-
     children: dict[str | None, list[StoredSpan]] = {}
     for span in spans:
         children.setdefault(span.parent_id if span.parent_id in known else None, []).append(span)
+    found: list[tuple[StoredSpan, int]] = []
 
     def add(parent: str | None, depth: int) -> None:
         for span in children.get(parent, []):
-            label = f"{'  ' * depth}{span.name} ({span.service.removeprefix('offhook-')})"
-            bars.append(Bar(label, span.start - zero, span.finish - zero, _note(span)))
+            found.append((span, depth))
             add(span.span_id, depth + 1)
 
     add(None, 0)
-    return bars
+    return found
+
+
+def trace_bars(spans: Iterable[StoredSpan]) -> list[Bar]:
+    """Return a bar for every span of one trace, children indented under their parents, in order of time."""
+    found = rows(spans)
+    zero = min((span.start for span, _ in found), default=0.0)
+    return [
+        Bar(
+            f"{'  ' * depth}{span.name} ({span.service.removeprefix('offhook-')})",
+            span.start - zero,
+            span.finish - zero,
+            _note(span),
+        )
+        for span, depth in found
+    ]
 
 
 def _draw(bar: Bar, begin: float, length: float) -> Text:

@@ -19,6 +19,7 @@ from telemetry import metrics
 from telemetry.slo import load_objectives
 from telemetry.tracing import local_store
 from voice.access.gatekeeper import Gatekeeper, denial_response
+from voice.engine_metrics import EngineMetrics
 from voice.errors import AccessDeniedError
 from voice.phone.door import PhoneDoor
 from voice.reception import Reception
@@ -61,7 +62,16 @@ class GatewayService:
         self._gatekeeper = Gatekeeper.from_settings(configuration.access, host=configuration.gateway.host)
         self._web = WebDoor(self._reception, self._gatekeeper, configuration.web)
         self._phone = PhoneDoor(self._reception, self._gatekeeper, configuration.phone)
-        self._slo = SloPage(local_store(), load_objectives(configuration.telemetry.slos), self._gatekeeper)
+        self._client = client
+        self._configuration = configuration
+        self._slo = SloPage(
+            local_store(),
+            load_objectives(configuration.telemetry.slos),
+            self._gatekeeper,
+            engines=EngineMetrics(self._servers),
+            prices=configuration.telemetry.prices,
+            records_content=configuration.telemetry.record_content,
+        )
         self._needed = _ready_urls(configuration) | {
             spec.name: spec.health_url for spec in launch_specs(profile, configuration.llm)
         }
@@ -77,6 +87,14 @@ class GatewayService:
             Route("/api/calls/{call_id}", self._call),
             *self._web.routes(),
             *self._slo.routes(),
+        ]
+
+    def _servers(self) -> list[tuple[str, str]]:
+        """Return kind and HTTP base URL of every server that has metrics now."""
+        bases = [("asr", self._configuration.asr_url), ("tts", self._configuration.tts_url)]
+        return [
+            *((kind, f"http{url.removeprefix('ws')}") for kind, url in bases),
+            *(("llm", replica.url) for replica in self._client.pool.replicas),
         ]
 
     async def run(self, ready: Callable[[], None]) -> None:

@@ -1,6 +1,5 @@
 """The real Prometheus and Alertmanager over our real metrics: quantiles, exemplars, a burn that reaches a webhook."""
 
-import contextlib
 import json
 import threading
 import time
@@ -18,7 +17,7 @@ from telemetry.metrics import CallLabels
 from telemetry.rules import alertmanager_config, prometheus_config, rule_groups
 from telemetry.slo import Alerting, load_objectives
 from tests.telemetry.conftest import tool
-from tests.telemetry.watching import Watch, free_port, process, prometheus, until
+from tests.telemetry.watching import Watch, free_port, process, prometheus, serving, until
 
 #: A version no other test has: all of them share this process and its metrics.
 LABELS = CallLabels("twilio", "concierge", "watched-version")
@@ -60,17 +59,6 @@ def hold_calls(count: int, seconds: float, outcome: str = "completed") -> None:
         metrics.CALLS.labels(*LABELS, outcome).inc()
 
 
-@contextlib.contextmanager
-def metrics_server(port: int) -> Iterator[None]:
-    """Serve this process's registry."""
-    server = uvicorn.Server(uvicorn.Config(make_asgi_app(), port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield
-    server.should_exit = True
-    thread.join(10)
-
-
 class Watched(NamedTuple):
     """A running Prometheus, and what Alertmanager sent."""
 
@@ -105,7 +93,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         metrics.prepare(LABELS)
         hold_calls(1, 0.4)
         with (
-            metrics_server(ours),
+            serving(uvicorn.Config(make_asgi_app(), port=ours, log_level="warning")),
             process(
                 tool("prometheus-alertmanager"), f"--config.file={folder}/alertmanager.yml",
                 f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{alertmanager}",

@@ -101,7 +101,7 @@ def test_calls_at_the_objective(tmp_path: Path) -> None:
         spans.append(span(f"{trace:032x}", 10 + number, name=names.SPAN_TURN, start=at, **figures))
     store.add(spans, now=130.0)
     objective = load_objectives().objectives["voice-to-voice"]
-    assert calls_at_objective(Calls(store, since=0.0).turns, objective) == 2
+    assert calls_at_objective(Calls.stored(store, since=0.0).turns, objective) == 2
 
 
 @pytest.mark.parametrize("command", [("slo", "report"), ("cost",)])

@@ -4,12 +4,15 @@ import contextlib
 import json
 import socket
 import subprocess
+import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import uvicorn
 
 from tests.telemetry.conftest import tool
 
@@ -22,6 +25,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(config: uvicorn.Config) -> Iterator[None]:
+    """Run a server in the background."""
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until(lambda: server.started, "a server that listens")
+    yield
+    server.should_exit = True
+    thread.join(10)
 
 
 class Watch:

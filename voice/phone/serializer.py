@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from pipecat.frames.frames import Frame, OutputAudioRawFrame
+from pipecat.frames.frames import Frame, InterruptionFrame, OutputAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.serializers.base_serializer import FrameSerializer
 
@@ -19,7 +19,8 @@ class GuardedSerializer(FrameSerializer):
         guard: judges what comes in.
         on_event: told what came in.
         on_violation: told why the call must end.
-        on_audible: told the monotonic time at which audible sound leaves.
+        on_audible: told the monotonic time at which audible sound leaves; for a packet that is sent while the one
+            before it still plays, when its turn comes.
 
     """
 
@@ -38,6 +39,8 @@ class GuardedSerializer(FrameSerializer):
         self._on_event = on_event
         self._on_violation = on_violation
         self._on_audible = on_audible
+        #: When the sound sent so far has been played out.
+        self._played_out = 0.0
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Set the carrier's serializer up."""
@@ -56,7 +59,15 @@ class GuardedSerializer(FrameSerializer):
     async def serialize(self, frame: Frame) -> str | bytes | None:
         """Return ``frame`` as the carrier's message, or None where it has no word for it."""
         if isinstance(frame, OutputAudioRawFrame):
-            offset = first_audible(frame.audio)
-            if offset is not None:
-                self._on_audible(time.monotonic() + offset / frame.sample_rate)
+            self._note(frame, time.monotonic())
+        elif isinstance(frame, InterruptionFrame):
+            self._played_out = 0.0
         return await self._inner.serialize(frame)
+
+    def _note(self, frame: OutputAudioRawFrame, now: float) -> None:
+        """Tell of audible sound, on the clock of a line that plays one packet after the other."""
+        begins = max(now, self._played_out)
+        self._played_out = begins + frame.num_frames / frame.sample_rate
+        offset = first_audible(frame.audio)
+        if offset is not None:
+            self._on_audible(begins + offset / frame.sample_rate)
