@@ -6,18 +6,20 @@ of the dying engine and the first of the one that takes over.
 """
 
 import asyncio
+import json
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llm.attempt import Request, Text, attempt
 from llm.client import Answer, LLMClient
 from llm.engine import LaunchSpec
+from llm.errors import LLMError
 from llm.failover import Ask, Finish, Limits, Say
 from llm.process import EngineProcess
 from llm.questions import Transcript
@@ -63,6 +65,12 @@ class Disturbed:
         """Silence beyond what the survivor needs for any first token."""
         return self.gap_seconds - self.survivor_seconds
 
+    def __str__(self) -> str:
+        """Return one line of progress."""
+        trouble = f"{'' if self.complete else ', NOT COMPLETE'}{'' if self.same else ', other words'}"
+        gap, added = self.gap_seconds * 1000, self.added_seconds * 1000
+        return f"{self.fault:6} gap {gap:5.0f} ms, added {added:5.0f} ms{trouble}"
+
 
 @dataclass
 class _Heard:
@@ -91,7 +99,7 @@ class FailoverBench:
         api_key: the engines' key.
         limits: the client's deadlines.
         max_tokens: longest answer.
-        seed: of the choice of moments.
+        seed: of the choice of moments; each answer's moment follows from its number, whichever run disturbs it.
 
     """
 
@@ -113,7 +121,7 @@ class FailoverBench:
         sources = [Source(replica) for replica in self._replicas.values()]
         self.client = LLMClient(sources, limits or Limits(), health_seconds=HEALTH_SECONDS)
         self._max_tokens = max_tokens
-        self._random = random.Random(seed)
+        self._seed = seed
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "FailoverBench":
@@ -127,22 +135,28 @@ class FailoverBench:
         await self._stack.aclose()
 
     async def run(
-        self, calls: Sequence[Transcript], *, answers: int, faults: Sequence[str] = tuple(FAULTS)
+        self,
+        calls: Sequence[Transcript],
+        *,
+        answers: int,
+        faults: Sequence[str] = tuple(FAULTS),
+        done: int = 0,
     ) -> AsyncIterator[Disturbed]:
-        """Yield ``answers`` disturbed answers, the faults in turn."""
+        """Yield disturbed answers, the faults in turn, from number ``done`` on until there are ``answers``."""
         questions = [(call, turn) for call in calls for turn in call.turns]
-        for number in range(answers):
+        for number in range(done, answers):
             call, turn = questions[number % len(questions)]
             messages = [*call.opening(), {"role": "user", "content": turn}]
-            yield await self._disturb(messages, faults[number % len(faults)], f"call-{number}")
+            yield await self._disturb(messages, faults[number % len(faults)], number)
 
-    async def _disturb(self, messages: list[dict[str, str]], fault: str, call: str) -> Disturbed:
+    async def _disturb(self, messages: list[dict[str, str]], fault: str, number: int) -> Disturbed:
+        call = f"call-{number}"
         request = {"messages": messages, "temperature": 0, "max_tokens": self._max_tokens}
         await self.client.prefill(request, call=call)
         home = self.client.pool.home(call)
         assert home is not None
         expected = await self._alone(home, request, said="", said_tokens=0)
-        heard = await self._listen(request, call, home, fault, strike_at=self._moment(expected))
+        heard = await self._listen(request, call, home, fault, strike_at=self._moment(expected, number))
         index, gap = heard.seam()
         said = "".join(heard.tokens[:index])
         survivor = self.client.pool.home(call) or home
@@ -161,9 +175,10 @@ class FailoverBench:
             expected="".join(expected),
         )
 
-    def _moment(self, expected: Sequence[str]) -> int:
+    def _moment(self, expected: Sequence[str], number: int) -> int:
         """Return after how many tokens to strike: at random, and with some left to say."""
-        return min(self._random.randint(EARLIEST, LATEST), max(1, len(expected) - 2))
+        chance = random.Random(f"{self._seed} {number}")
+        return min(chance.randint(EARLIEST, LATEST), max(1, len(expected) - 2))
 
     async def _listen(
         self, request: dict[str, Any], call: str, home: str, fault: str, *, strike_at: int
@@ -200,6 +215,40 @@ class FailoverBench:
         while url in self.client.pool.shut_out():
             self.client.pool.answered(url, "")
             await asyncio.sleep(HEALTH_SECONDS)
+
+
+class ResultFile:
+    """The results of a run, one JSON line an answer, so that a run that was broken off goes on where it stopped.
+
+    Args:
+        path: the file; its first line says what was run.
+        setup: what is run now.
+
+    Raises:
+        LLMError: the file holds the results of something else.
+
+    """
+
+    def __init__(self, path: Path, setup: Mapping[str, Any]) -> None:
+        self._path = path
+        self.folder = path.parent
+        first = json.dumps(setup, sort_keys=True)
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{first}\n")
+        text = path.read_text()
+        if not text.endswith("\n"):  # Broken off while it was written.
+            path.write_text(text[: text.rfind("\n") + 1])
+        lines = path.read_text().splitlines()
+        if not lines or lines[0] != first:
+            raise LLMError(f"{path}: holds the results of another run; choose another --folder")
+        self.results = [Disturbed(**json.loads(line)) for line in lines[1:]]
+
+    def add(self, result: Disturbed) -> None:
+        """Write a result down."""
+        self.results.append(result)
+        with self._path.open("a") as file:
+            file.write(f"{json.dumps(asdict(result))}\n")
 
 
 @dataclass(frozen=True)

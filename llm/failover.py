@@ -254,7 +254,8 @@ class AnswerRun:
         if state is None:
             return []
         actions: list[Action] = []
-        if state.last is None:
+        if state.last is None or state.look_again is not None:
+            # Its first output, or that of an engine that was late and is not lost: it may be asked again.
             self._pool.answered(state.replica.url, self._call)
             for other in [key for key in self._attempts if key != number]:
                 actions += self._abandon(other)

@@ -64,10 +64,16 @@ async def _wait_healthy(http: httpx.AsyncClient, health_url: str) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
+def filler_words(count: int) -> list[str]:
+    """Return words of about one token each."""
+    words = _FILLER.split()
+    return (words * (count // len(words) + 1))[: max(0, count)]
+
+
 async def _complete(http: httpx.AsyncClient, spec: LaunchSpec, prompt_tokens: int, mark: str) -> None:
     """Ask for a streamed answer to a prompt laid out as a call's is; ``mark`` keeps prefixes apart,
     those of two engines with a common cache too."""
-    words = [mark, *(_FILLER.split() * (prompt_tokens // len(_FILLER.split()) + 1))][:prompt_tokens]
+    words = [mark, *filler_words(prompt_tokens - 1)]
     request = {
         "model": spec.model,
         "messages": [

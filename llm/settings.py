@@ -19,7 +19,7 @@ class Deadlines(BaseModel):
         default=1000, ge=50, description="Request sent to first token; past it the request moves on."
     )
     stall_milliseconds: int = Field(
-        default=1500,
+        default=250,
         ge=20,
         description="Between two tokens; past it another replica takes the sentence over.",
     )

@@ -8,10 +8,13 @@ they are taken, one JSON line a candidate, so that a run that was broken off goe
 import asyncio
 import json
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +43,11 @@ _METRIC = re.compile(r"^(?P<name>[\w:]+)(?:{[^}]*})? (?P<value>\S+)$", re.MULTIL
 
 @dataclass(frozen=True)
 class Turn:
-    """One measured turn; seconds from the request being sent."""
+    """One measured turn; seconds from the request being sent, ``longest_gap`` between two pieces of text."""
 
     first_token: float
     first_sentence: float
+    longest_gap: float
     whole: float
     prompt_tokens: int
     cached_tokens: int
@@ -66,6 +70,7 @@ class Result:
     first_sentence_p95: float = 0.0
     first_token_p50: float = 0.0
     first_token_p95: float = 0.0
+    longest_gap_p95: float = 0.0
     tokens_per_second: float = 0.0
     turns_per_second: float = 0.0
     accepted_length: float = 1.0
@@ -117,7 +122,8 @@ class Tuner:
         try:
             async with running(specs[-1], log=log, api_key=api_key):
                 ready = time.monotonic() - began
-                return await self._ask(candidate, specs[-1], key, ready)
+                with busy(self.load.busy):
+                    return await self._ask(candidate, specs[-1], key, ready)
         except LLMError as error:
             return Result(candidate.name, key, error=str(error))
 
@@ -171,17 +177,20 @@ async def play_call(
 
 async def _ask(client: LLMClient, request: Mapping[str, Any], call: str) -> tuple[Turn, str]:
     report, text, sentence = Answer(), "", None
+    times: list[float] = []
     async with aclosing(client.answer(request, call=call, report=report)) as events:
         async for event in events:
             if isinstance(event, Say):
                 text += event.text
+                times.append(time.monotonic())
                 if sentence is None and _SENTENCE_END.search(text):
-                    sentence = time.monotonic()
+                    sentence = times[-1]
     assert report.finished is not None
     first = report.first_token or report.finished
     return Turn(
         first_token=first - report.sent,
         first_sentence=(sentence or report.finished) - report.sent,
+        longest_gap=max((later - earlier for earlier, later in pairwise(times)), default=0.0),
         whole=report.finished - report.sent,
         prompt_tokens=report.prompt_tokens,
         cached_tokens=report.cached_tokens,
@@ -243,11 +252,25 @@ def summarise(
         first_sentence_p95=percentile(sentences, 0.95),
         first_token_p50=percentile(tokens, 0.5),
         first_token_p95=percentile(tokens, 0.95),
+        longest_gap_p95=percentile([turn.longest_gap for turn in turns], 0.95),
         tokens_per_second=written / writing if writing else 0.0,
         turns_per_second=len(turns) / seconds,
         accepted_length=accepted_length,
         cached_share=sum(turn.cached_tokens for turn in turns) / read if read else 0.0,
     )
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Keep as many processes computing for the length of the block, as ear and mouth would."""
+    command = [sys.executable, "-c", "while True: pass"]
+    started = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def read_results(folder: Path) -> dict[str, Result]:

@@ -39,12 +39,14 @@ class Load:
         transcripts: the calls, in order; each is played to its end.
         concurrent: calls in progress at any moment.
         rounds: how often all transcripts are played.
+        busy: processes that compute beside the engine all the while.
 
     """
 
     transcripts: tuple[Transcript, ...]
     concurrent: int
     rounds: int = 1
+    busy: int = 0
 
 
 def load_candidates(profile: Profile, path: Path | None) -> list[Candidate]:
@@ -57,6 +59,10 @@ def load_candidates(profile: Profile, path: Path | None) -> list[Candidate]:
     if isinstance(profile, OpenAIProfile):
         raise ProfileError(
             f"engine profile {profile.name}: a server that runs elsewhere cannot be tuned from here"
+        )
+    if isinstance(profile, VllmProfile) and profile.disaggregation:
+        raise ProfileError(
+            f"engine profile {profile.name}: two engines cannot be tuned as one; tune its decode half"
         )
     tables = _read(path) if path else _usual(profile)
     base = table_of(profile)
@@ -81,7 +87,7 @@ def table_of(profile: Profile) -> dict[str, Any]:
 def fingerprint(candidate: Candidate, load: Load) -> str:
     """Return what identifies a measurement: results with the same fingerprint need not be taken again."""
     calls = [[call.system, call.greeting, *call.turns] for call in load.transcripts]
-    told = [table_of(candidate.profile), calls, load.concurrent, load.rounds]
+    told = [table_of(candidate.profile), calls, load.concurrent, load.rounds, load.busy]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

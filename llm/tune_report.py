@@ -53,13 +53,15 @@ def write(
 def markdown(results: Sequence[Result], load: Load, cost_per_hour: float | None) -> str:
     """Return the ranking as a Markdown page; times in milliseconds."""
     costly = cost_per_hour is not None
-    head = ["", "first sentence p95", "p50", "first token p95", "p50", "tokens/s a call", "tokens a step",
-            "cached", "turns/s", *(["per 1000 turns"] if costly else []), "ready after"]  # fmt: skip
+    beside = f", beside {load.busy} busy processes" if load.busy else ""
+    head = ["", "first sentence p95", "p50", "first token p95", "p50", "longest gap p95", "tokens/s a call",
+            "tokens a step", "cached", "turns/s", *(["per 1000 turns"] if costly else []), "ready after"]  # fmt: skip
     lines = [
         "# Engine settings by time to first sentence",
         "",
         f"{len(load.transcripts)} calls of {sum(len(call.turns) for call in load.transcripts)} turns in all, "
-        f"played {load.rounds} times, {load.concurrent} at once. Times in milliseconds.",
+        f"played {load.rounds} times, {load.concurrent} at once{beside}. Times in milliseconds; the longest gap is "
+        "that between two pieces of an answer's text.",
         "",
         "| " + " | ".join(head) + " |",
         "|---" + "|---:" * (len(head) - 1) + "|",
@@ -81,6 +83,7 @@ def _cells(result: Result, cost_per_hour: float | None) -> list[str]:
         f"{result.first_sentence_p50 * 1000:.0f}",
         f"{result.first_token_p95 * 1000:.0f}",
         f"{result.first_token_p50 * 1000:.0f}",
+        f"{result.longest_gap_p95 * 1000:.0f}",
         f"{result.tokens_per_second:.1f}",
         f"{result.accepted_length:.2f}",
         f"{result.cached_share:.0%}",

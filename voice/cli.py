@@ -18,7 +18,8 @@ from loguru import logger as pipecat_logger
 from rich.console import Console
 
 from asr.cli import bench as bench_asr
-from llm.cli import failover, llm, overhead, tune
+from llm.bench_cli import failover, overhead, prefix
+from llm.cli import llm, tune
 from modelstore.cli import models
 from modelstore.errors import ModelError
 from serving.errors import ServingError
@@ -85,10 +86,10 @@ main.add_command(tune)
 
 @main.group()
 def bench() -> None:
-    """Measure: whole calls, the ear, the mouth, failover, the client's overhead."""
+    """Measure: whole calls, the ear, the mouth, failover, the client's overhead, cached prefixes."""
 
 
-for measure in (bench_call, bench_asr, bench_tts, failover, overhead):
+for measure in (bench_call, bench_asr, bench_tts, failover, overhead, prefix):
     bench.add_command(measure)
 
 

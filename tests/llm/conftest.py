@@ -19,8 +19,9 @@ from llm.profile import load_profile, parse_profile
 from llm.readiness import wait_ready
 from llm.replica import Replica
 from llm.settings import LLMSettings
+from llm.testing import vllm_profile
 from llm.testing.vllm_env import python_of
-from modelstore import ModelMissingError, derived, locate
+from modelstore import ModelMissingError, locate
 
 KEY = "test-key"
 MODEL = "smollm2-135m-instruct"
@@ -111,29 +112,13 @@ def vllm_python() -> str:
 @pytest.fixture(scope="session")
 def hf_weights(vllm_python: str, embedded_model: None) -> Path:
     """The embedded model and random speculative heads for it, as vLLM loads them."""
-
-    def make(folder: Path) -> None:
-        (source,) = locate(MODEL).glob("*.gguf")
-        subprocess.run([vllm_python, "-m", "llm.testing.hf_weights", source, folder], check=True)
-
-    return derived(MODEL, "hf-f32-1", make)
+    return vllm_profile.weights()
 
 
 @pytest.fixture(scope="session")
 def vllm_table(hf_weights: Path) -> dict[str, Any]:
     """A vLLM profile of the embedded model on two processors."""
-    return {
-        "engine": "vllm",
-        "name": "vllm-cpu",
-        "model": str(hf_weights / "target"),
-        "dtype": "float32",
-        "context_tokens": 1024,
-        "concurrent_calls": 4,
-        "batched_tokens": 256,
-        "block_tokens": 32,
-        "cpu": {"threads_bind": "0-1", "kv_cache_gib": 1},
-        "warm_up": {"prompt_tokens": [32], "max_tokens": 4},
-    }
+    return {"name": "vllm-cpu", **vllm_profile.profile(hf_weights)}
 
 
 class Collector(ThreadingHTTPServer):
@@ -178,8 +163,13 @@ def vllm_engine(
     collector: Collector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[LaunchSpec, int]]:
-    """A vLLM without speculation and with room for an adapter, and its process group."""
-    table = {**vllm_table, "resident_adapters": 1, "environment": {"OTEL_BSP_SCHEDULE_DELAY": "100"}}
+    """A vLLM without speculation, with room for an adapter and a parser of tool calls, and its process group."""
+    more = {
+        "resident_adapters": 1,
+        "tool_parser": "hermes",
+        "environment": {"OTEL_BSP_SCHEDULE_DELAY": "100"},
+    }
+    table = {**vllm_table, **more}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.url)
         (spec,) = specs_of(table, engine_python=vllm_python)

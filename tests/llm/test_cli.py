@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from llm import cli
+from llm import bench_cli, cli
 from llm.profile import profile_names
 
 
@@ -28,9 +28,11 @@ def test_the_profiles_that_ship_are_listed() -> None:
         (cli.tune, ["remote"], "cannot be tuned from here"),
         (cli.tune, ["embedded", "--candidates", "/nowhere.toml"], "cannot be read"),
         (cli.tune, ["embedded", "--transcripts", "/nowhere.json"], "cannot be read"),
-        (cli.failover, ["--profile", "embedded"], "give --profile twice"),
-        (cli.failover, ["--profile", "gpu-disaggregated", "--profile", "embedded"], "is 2 processes"),
-        (cli.overhead, ["--profile", "none"], "no such profile"),
+        (bench_cli.failover, ["--profile", "embedded"], "give --profile twice"),
+        (bench_cli.failover, ["--profile", "gpu-disaggregated", "--profile", "embedded"], "is 2 processes"),
+        (bench_cli.overhead, ["--profile", "none"], "no such profile"),
+        (bench_cli.prefix, ["--profile", "none"], "no such profile"),
+        (cli.tune, ["gpu-disaggregated"], "tune its decode half"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -96,6 +96,18 @@ def test_a_late_engine_is_waited_for_where_there_is_no_other() -> None:
     assert run.text(first.attempt, "Paris", 3.0) == [Say("Paris")]
 
 
+def test_an_engine_that_goes_on_after_a_stall_is_let_back_in() -> None:
+    """It was late, and not lost: the next answer finds its breaker closed."""
+    pool = pool_of(1)
+    run = AnswerRun(pool, LIMITS, call="c")
+    first = asked(run.begin(0.0))
+    run.text(first.attempt, "The", 0.1)
+    run.elapsed(run.deadline)
+    assert pool.shut_out() == [first.replica.url]
+    run.text(first.attempt, " capital", 1.0)
+    assert pool.shut_out() == []
+
+
 def test_a_replica_that_comes_back_frees_a_waiting_answer() -> None:
     """While the only other engine is shut out the hung one is waited for; not a moment longer."""
     pool = pool_of(2)

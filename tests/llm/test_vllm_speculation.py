@@ -8,21 +8,13 @@ import httpx
 import pytest
 
 from llm.engine import LaunchSpec
+from llm.testing.vllm_profile import METHODS, speculating
 
 from .conftest import KEY, running, specs_of
 
 pytestmark = pytest.mark.vllm
 
 QUESTIONS = ["What is the capital of France?", "Tell me a short story about a dog."]
-METHODS: dict[str, dict[str, Any]] = {
-    "ngram": {"method": "ngram", "tokens": 3},
-    "suffix": {"method": "suffix", "tokens": 8},
-    "draft_model": {"method": "draft_model", "tokens": 3, "model": "draft"},
-    "medusa": {"method": "medusa", "tokens": 3, "model": "medusa"},
-    "eagle": {"method": "eagle", "tokens": 3, "model": "eagle"},
-    "eagle3": {"method": "eagle3", "tokens": 3, "model": "eagle3"},
-    "mtp": {"method": "mtp", "tokens": 1},
-}
 
 
 def answers(spec: LaunchSpec) -> list[str]:
@@ -59,12 +51,7 @@ def test_a_method_changes_the_speed_and_not_the_words(
     tmp_path: Path,
 ) -> None:
     """At temperature 0 the text is the same, guesses were made, and their acceptance is counted."""
-    speculation = dict(METHODS[method])
-    if "model" in speculation:
-        speculation["model"] = str(hf_weights / speculation["model"])
-    table = {**vllm_table, "speculation": speculation}
-    if method == "mtp":
-        table["model"] = str(hf_weights / "mtp")
+    table = {**vllm_table, **speculating(method, hf_weights)}
     (spec,) = specs_of(table, engine_python=vllm_python)
     with running(spec, log=tmp_path / "engine.log"):
         assert answers(spec) == without
