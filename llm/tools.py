@@ -26,9 +26,9 @@ REPEAT_SECONDS = 60.0
 Run = Callable[[Mapping[str, Any], Mapping[str, str]], Awaitable[Any]]
 #: What the model says it calls a tool with, and what it says is no JSON object: None.
 Arguments = Mapping[str, Any] | None
-#: Told of a call of a tool: its name, the call's id, when it began and ended (monotonic seconds), and a short
-#: class of what went wrong, empty where nothing did.
-Listener = Callable[[str, str, float, float, str], None]
+#: Told of a call of a tool: its name, the call's id, when it began and ended (monotonic seconds), a short class of
+#: what went wrong, empty where nothing did, and its arguments and result as JSON texts.
+Listener = Callable[[str, str, float, float, str, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ class ToolRunner:
         try:
             outcome = await self._bounded(tool, arguments)
         finally:
-            self.on_ended(tool.name, call_id, began, time.monotonic(), outcome.error)
+            said = (json.dumps(arguments), json.dumps(outcome.result, default=str))
+            self.on_ended(tool.name, call_id, began, time.monotonic(), outcome.error, *said)
         return outcome
 
     async def _bounded(self, tool: Tool, arguments: Arguments) -> Outcome:

@@ -40,7 +40,9 @@ class AudioClock:
 
     def __init__(self, *, kept_chunks: int = KEPT_CHUNKS) -> None:
         self._chunks: deque[_Chunk] = deque(maxlen=kept_chunks)
-        self._lags: deque[float] = deque(maxlen=STEADY_CHUNKS)
+        #: Chunks that may yet be the promptest of the last ones, as number and lag: both only grow.
+        self._lags: deque[tuple[int, float]] = deque()
+        self._number = 0
         self.position = 0.0
 
     def advance(self, audio: bytes, sample_rate: int, now: float) -> None:
@@ -49,10 +51,19 @@ class AudioClock:
         audible = None if loud is None else self.position + (loud + 1) / sample_rate
         self.position += len(audio) / BYTES_PER_SAMPLE / sample_rate
         lag = now - self.position
-        if self._lags and lag - min(self._lags) > PAUSE_SECONDS:
+        self._chunks.append(_Chunk(self.position, self.position + self._least(lag), audible))
+
+    def _least(self, lag: float) -> float:
+        """Take the latest chunk's ``lag``; return that of the promptest chunk since the last pause."""
+        self._number += 1
+        if self._lags and lag - self._lags[0][1] > PAUSE_SECONDS:
             self._lags.clear()
-        self._lags.append(lag)
-        self._chunks.append(_Chunk(self.position, self.position + min(self._lags), audible))
+        while self._lags and self._lags[-1][1] >= lag:
+            self._lags.pop()
+        self._lags.append((self._number, lag))
+        if self._lags[0][0] <= self._number - STEADY_CHUNKS:
+            self._lags.popleft()
+        return self._lags[0][1]
 
     def time_of(self, position: float) -> float | None:
         """Return when the audio up to stream ``position`` (seconds) had arrived; None where it never did.

@@ -228,6 +228,9 @@ class CallRecorder:
         match message.get("event"):
             case "StartOfTurn":
                 self._start_turn(now)
+            case "Update":
+                # While the caller speaks nobody waits: the turn before is written down now, if there is a chance.
+                self._settle(turn_outcome)
             case "EagerEndOfTurn":
                 self._settle(turn_outcome)
                 self._timeline.eager(

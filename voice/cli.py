@@ -29,6 +29,7 @@ from telemetry.errors import TelemetryError
 from tts.cli import bench as bench_tts
 from voice.access.cli import keys
 from voice.bench.cli import bench as bench_call
+from voice.bench.cli import watching as bench_watching
 from voice.errors import VoiceError
 from voice.phone.cli import dial
 
@@ -86,10 +87,10 @@ main.add_command(tune)
 
 @main.group()
 def bench() -> None:
-    """Measure: whole calls, the ear, the mouth, failover, the client's overhead, cached prefixes."""
+    """Measure: whole calls, what watching costs, the ear, the mouth, failover, overhead, cached prefixes."""
 
 
-for measure in (bench_call, bench_asr, bench_tts, failover, overhead, prefix):
+for measure in (bench_call, bench_asr, bench_tts, bench_watching, failover, overhead, prefix):
     bench.add_command(measure)
 
 

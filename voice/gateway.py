@@ -85,8 +85,8 @@ class GatewayService:
         return [
             *self._phone.routes(),
             Route("/api/calls/{call_id}", self._call),
-            *self._web.routes(),
             *self._slo.routes(),
+            *self._web.routes(),
         ]
 
     def _servers(self) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ class Counted:
 async def one(tool: Tool, arguments: Mapping[str, Any] | None = None) -> tuple[Outcome, str]:
     """Run a tool once; return its outcome, and the class of error that telemetry was told."""
     told: list[str] = []
-    runner = ToolRunner({tool.name: tool}, on_ended=lambda *call: told.append(call[-1]))
+    runner = ToolRunner({tool.name: tool}, on_ended=lambda *call: told.append(call[4]))
     outcome = await runner.run(tool.name, "1", {} if arguments is None else arguments)
     return outcome, told[0]
 
@@ -148,7 +148,7 @@ async def test_an_interrupted_look_is_broken_off() -> None:
     """Nobody waits for it, and nothing is lost."""
     counted, told = Counted(), []
     runner = ToolRunner(
-        {"look": make(counted.run, read_only=True)}, on_ended=lambda *call: told.append(call[-1])
+        {"look": make(counted.run, read_only=True)}, on_ended=lambda *call: told.append(call[4])
     )
     task = asyncio.create_task(runner.run("look", "1", {}))
     while not counted.begun:

@@ -1,4 +1,4 @@
-"""``offhook bench call``."""
+"""``offhook bench call`` and ``offhook bench watching``."""
 
 import asyncio
 import json
@@ -56,6 +56,8 @@ What is the opposite of heavy?
 """.strip().splitlines()
 )
 QUESTIONS_A_CALL = 5
+#: Turns that the recorder alone is measured over.
+RECORDER_TURNS = 500
 
 
 @click.command("call")
@@ -129,3 +131,52 @@ def _show(figures: dict[str, dict[str, Any]], png: Path, json_file: Path | None)
     if json_file:
         json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         console.print(f"figures in {json_file}")
+
+
+@click.command("watching")
+@click.option(
+    "--rounds", default=20, show_default=True, type=click.IntRange(2, 1000), help="Calls with each variant."
+)
+@click.option("--turns", default=3, show_default=True, type=click.IntRange(1, 20), help="Questions a call.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures here.")
+def watching(rounds: int, turns: int, json_file: Path | None) -> None:
+    """Hold the same calls with telemetry off, on, and on with a collector that hangs; compare what they cost."""
+    from voice.cli import plain_errors
+
+    console = Console(stderr=True, highlight=False)
+    found = plain_errors(lambda: asyncio.run(_watch(rounds, turns, console)))()
+    _show_watching(found)
+    if json_file:
+        json_file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+async def _watch(rounds: int, turns: int, console: Console) -> dict[str, Any]:
+    from orchestration.agent import load_agent
+    from orchestration.settings import load_configuration
+    from voice.bench.watching import figures, measure, recorder_cost
+    from voice.caller.questions import question_from_text
+    from voice.caller.script import Question
+
+    configuration = load_configuration()
+    voice = load_agent(configuration.gateway.agent).voice
+
+    async def scripts(mouth: str) -> list[list[Question]]:
+        asked = [await question_from_text(text, mouth_url=mouth, voice=voice) for text in QUESTIONS]
+        return [asked[start : start + turns] for start in range(0, len(asked) - turns + 1, turns)]
+
+    measured = await measure(
+        configuration, scripts, rounds=rounds, report=lambda line: console.print(line, style="dim")
+    )
+    return {"recorder": recorder_cost(RECORDER_TURNS), "variants": figures(measured)}
+
+
+def _show_watching(found: dict[str, Any]) -> None:
+    from voice.bench.report import watching_table
+
+    console = Console(highlight=False, width=140)
+    console.print(watching_table(found["variants"]))
+    recorder = found["recorder"]
+    console.print(
+        f"the recorder alone: {recorder['waited_p95'] * 1000:.2f} ms p95 of a turn's wait, "
+        f"{recorder['turn'] * 1000:.1f} ms processor time a turn, {recorder['export'] * 1000:.1f} ms on storing it"
+    )
