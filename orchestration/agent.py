@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,6 +16,39 @@ from orchestration.tools import ToolDefinition
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+#: What answering machines and carriers' announcements say, in English.
+MACHINE_PHRASES = (
+    "you have reached",
+    "youve reached",
+    "leave a message",
+    "leave your message",
+    "leave your name",
+    "leave us a message",
+    "after the tone",
+    "after the beep",
+    "at the tone",
+    "voicemail",
+    "voice mail",
+    "mailbox",
+    "answering machine",
+    "not available",
+    "unavailable",
+    "cannot take your call",
+    "cant take your call",
+    "cant come to the phone",
+    "unable to take your call",
+    "get back to you",
+    "call you back",
+    "please hang up",
+    "no longer in service",
+    "not in service",
+    "has been disconnected",
+    "currently closed",
+    "our office hours",
+    "press one",
+    "press 1",
+)
 
 
 class Models(Part):
@@ -74,6 +108,32 @@ class Silence(Part):
     )
 
 
+class Voicemail(Part):
+    """What is done when a machine picks up a call that Offhook placed."""
+
+    action: Literal["hang_up", "message", "talk"] = Field(
+        "hang_up", description="`talk`: nobody asks who has picked up; the agent begins at once."
+    )
+    message: str = Field("", max_length=500, description="Said after the machine's greeting.")
+    judge: Literal["phrases", "model"] = Field(
+        "phrases", description="Who tells persons from machines: set phrases, or the agent's language model."
+    )
+    phrases: tuple[Text, ...] = Field(
+        MACHINE_PHRASES, description="What machines say, in the call's language."
+    )
+    person_words: int = Field(
+        20, ge=1, description="Whoever says more than this before an answer is a machine to `phrases`."
+    )
+    decide_seconds: float = Field(1.0, gt=0, le=10, description="Quiet before it is decided who it is.")
+    quiet_seconds: float = Field(2.0, ge=0, le=30, description="Quiet of a machine before the message.")
+
+    @model_validator(mode="after")
+    def _something_to_say(self) -> Self:
+        if self.action == "message" and not self.message:
+            raise ValueError('action = "message" needs a message')
+        return self
+
+
 class Agent(Part):
     """One agent."""
 
@@ -98,6 +158,7 @@ class Agent(Part):
     tool_choice: Literal["auto", "required"] = Field(
         "auto", description="`required`: every turn begins with a tool; the model then answers as it likes."
     )
+    voicemail: Voicemail = Voicemail()
 
     @model_validator(mode="after")
     def _tools_fit(self) -> Self:
@@ -138,6 +199,22 @@ def _problem(item: ErrorDetails) -> str:
     if item["type"] == "value_error":  # Its text says all; the value may hold a secret.
         return f"{where}: {item['msg'].removeprefix('Value error, ')}"
     return f"{where} = {item['input']!r}: {item['msg']}"
+
+
+def load_agents(names_or_paths: Iterable[str]) -> dict[str, Agent]:
+    """Load several agents, by the names they give themselves.
+
+    Raises:
+        AgentError: one cannot be loaded, or two have the same name.
+
+    """
+    agents: dict[str, Agent] = {}
+    for name_or_path in dict.fromkeys(names_or_paths):
+        agent = load_agent(name_or_path)
+        if agent.name in agents:
+            raise AgentError(f"agent {name_or_path!r}: another one is named {agent.name!r} too; rename one")
+        agents[agent.name] = agent
+    return agents
 
 
 def agent_names() -> list[str]:

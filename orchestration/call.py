@@ -1,19 +1,22 @@
 """One call: runs its pipeline until a reason to end comes, and says which."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 
-from pipecat.frames.frames import Frame, TTSSpeakFrame
+from pipecat.frames.frames import Frame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams
 from pipecat.workers.runner import WorkerRunner
 
 from orchestration.agent import Agent
+from orchestration.control import HeardFrame
 from orchestration.patience import HangUp, Patience, Say
 from orchestration.pipeline import CallPipeline
 from orchestration.recorder import CallRecord, CallRecorder
+from orchestration.screening import Screening
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ WATCH_SECONDS = 0.25
 CANCEL_SECONDS = 3.0
 #: How long a goodbye is given to be heard, seconds.
 GOODBYE_SECONDS = 2.0
+#: Longest message left on a machine, seconds.
+MESSAGE_SECONDS = 60.0
 
 
 def _rtvi_events() -> RTVIObserverParams:
@@ -53,6 +58,7 @@ class Call:
     ) -> None:
         self._agent = agent
         self._prefill = pipeline.prefill
+        self._screening = pipeline.screening
         self._patience = Patience(agent.silence)
         self._recorder = recorder
         self._ended = asyncio.Event()
@@ -73,6 +79,10 @@ class Call:
             cancel_timeout_secs=CANCEL_SECONDS,
         )
 
+        if self._screening:
+            self._screening.add_event_handler("on_conversation_detected", self._meet_person)
+            self._screening.add_event_handler("on_voicemail_detected", self._meet_machine)
+
     def end(self, reason: str) -> None:
         """End the call; the first reason given stands."""
         if not self._ended.is_set():
@@ -92,8 +102,8 @@ class Call:
                 watch = group.create_task(self._watch(), name="call-watch")
                 group.create_task(self._cancel_when_ended(), name="call-end")
                 self._recorder.opening(self._agent.greeting, self._agent.system_prompt)
-                if self._agent.greeting:
-                    await self._worker.queue_frame(TTSSpeakFrame(self._agent.greeting))
+                if not self._screening:
+                    await self._greet()
                 ahead = group.create_task(self._prefill(), name="call-prefill")
                 await runner.run()
                 ahead.cancel()
@@ -106,6 +116,37 @@ class Call:
                 record.call_id, record.end_reason, len(record.turns), record.trace_id,
             )  # fmt: skip
         return record
+
+    async def _greet(self) -> None:
+        if self._agent.greeting:
+            await self._worker.queue_frame(TTSSpeakFrame(self._agent.greeting))
+
+    async def _meet_person(self, screening: Screening) -> None:
+        """A person has picked up: the greeting answers their first words, or else the mind does."""
+        logger.info("call %s: a person picked up", self._recorder.record.call_id)
+        if self._agent.greeting:
+            await self._greet()
+        else:
+            await self._worker.queue_frame(
+                LLMMessagesAppendFrame(messages=[{"role": "user", "content": screening.heard}], run_llm=True)
+            )
+
+    async def _meet_machine(self, screening: Screening) -> None:
+        """A machine has picked up: leave the message, or hang up at once."""
+        logger.info("call %s: a machine picked up", self._recorder.record.call_id)
+        voicemail = self._agent.voicemail
+        if voicemail.action != "message":
+            self.end("a machine picked up")
+            return
+        # Behind the screening, which lets nothing more through.
+        behind = HeardFrame()
+        await screening.push_frame(TTSSpeakFrame(voicemail.message, append_to_context=False))
+        await screening.push_frame(behind)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MESSAGE_SECONDS):
+                await behind.heard.wait()
+        await asyncio.sleep(GOODBYE_SECONDS)
+        self.end("a machine picked up and has the message")
 
     async def _cancel_when_ended(self) -> None:
         await self._ended.wait()

@@ -105,6 +105,24 @@ class SipWebhookSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     secret: SecretStr = Field(SecretStr(""), description="Standard Webhooks secret, `whsec_…`.")
+    base_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="The provider's API (`https://api.openai.com/v1`); empty: announcements are only logged.",
+    )
+    api_key: SecretStr = SecretStr("")
+    model: str = Field("gpt-realtime", description="What the provider accepts calls with; it says nothing.")
+    target_uri: str = Field(
+        "",
+        pattern=r"^(sips?:\S+)?$",
+        description="Where calls are referred to: this gateway's SIP door (`sip:agent@voice.example.org`).",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.base_url and not (self.target_uri and self.api_key.get_secret_value()):
+            raise ValueError("sip_webhook.base_url needs target_uri and api_key too")
+        return self
 
 
 class CallingHours(BaseModel):
@@ -115,6 +133,21 @@ class CallingHours(BaseModel):
     time_zone: str = Field("UTC", description="IANA name.")
     first_hour: int = Field(8, ge=0, le=23, description="No call before this hour.")
     last_hour: int = Field(21, ge=1, le=24, description="No call from this hour on.")
+
+
+class PhoneQueue(BaseModel):
+    """What callers hear instead of the busy signal while all lines are busy."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(0, ge=0, le=1000, description="Callers who may wait; 0: they get the busy signal.")
+    seconds: float = Field(120.0, gt=0, le=3600, description="Longest wait; then the busy signal.")
+    every_seconds: int = Field(8, ge=1, le=60, description="How often a waiting caller is looked after.")
+    text: str = Field(
+        "All lines are busy. Please hold the line.",
+        max_length=300,
+        description="Said in the carrier's voice.",
+    )
 
 
 class PhoneSettings(Section):
@@ -135,6 +168,15 @@ class PhoneSettings(Section):
         "", description="Carrier of `offhook dial`."
     )
     api_base: str = Field("", description="Base URL of the carrier's REST API; empty: the carrier's own.")
+    ring_seconds: float = Field(
+        180.0, gt=0, le=600, description="A call that was placed must be picked up within this."
+    )
+    queue: PhoneQueue = PhoneQueue()
+    check_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Asked before every outbound call: POST {to, agent}; only 2xx lets it be placed.",
+    )
     do_not_call_file: str = Field("", description="Numbers never to be called, one E.164 number a line.")
     hours: CallingHours = CallingHours()
     twilio: TwilioSettings = TwilioSettings()

@@ -14,6 +14,7 @@ from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, Spe
 from orchestration.bargein import BargeIn, Verdict
 from orchestration.dialogue import Dialogue
 from orchestration.recorder import CallRecorder
+from orchestration.screening import Screening
 from orchestration.speaker import Speaker
 
 
@@ -44,6 +45,8 @@ class Floor:
         self._sample_rate = sample_rate
         self._dialogue = dialogue
         self.speaker = Speaker(on_said=self._said)
+        #: Finds out who has picked up; until a person has, nobody takes turns.
+        self.screening: Screening | None = None
         self._pending = np.zeros(0, np.float32)
         self._forget_sound()
 
@@ -57,7 +60,7 @@ class Floor:
             self._recorder.ear_audio(None, self._sample_rate, now)
             return
         self._recorder.ear_audio(audio, self._sample_rate, now)
-        if self.interruptible() and self.speaker.speaking():
+        if not self._screened and self.interruptible() and self.speaker.speaking():
             self._listen(audio, now)
         elif len(self._pending):
             self._forget_sound()
@@ -67,6 +70,9 @@ class Floor:
 
     def turn_info(self, message: dict[str, Any], now: float) -> list[dict[str, Any]]:
         """Take a TurnInfo message of the ear; return those that take effect."""
+        if self._screened:
+            self._recorder.last_activity = now
+            return [message]
         silenced_at = self._bargein.silenced_at
         speaking = self.interruptible() and self.speaker.speaking()
         verdict = self._bargein.judge(message, speaking=speaking)
@@ -80,6 +86,10 @@ class Floor:
         if self._dialogue is None:
             return messages
         return [passed for passed in messages if self._dialogue.turn_info(passed)]
+
+    @property
+    def _screened(self) -> bool:
+        return self.screening is not None and not self.screening.met_person
 
     def _said(self, text: str) -> None:
         self._bargein.said([text])

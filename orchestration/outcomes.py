@@ -9,6 +9,7 @@ COMPLETED = (
     "hung up by request",
     "the agent hung up",
     "transferred",
+    "a machine picked up",
     "reached max_call_seconds",
     "nobody spoke for",
 )

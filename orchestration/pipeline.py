@@ -3,12 +3,14 @@
 Built from pipecat's own services pointed at our servers; what is measured on the way goes to the recorder.
 """
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openai.types.chat import ChatCompletionChunk
+from pipecat.classifiers.llm.classifier import LLMClassifier
 from pipecat.frames.frames import Frame, FunctionCallFromLLM, LLMContextFrame, SystemFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -28,6 +30,7 @@ from asr.client import EarService
 from asr.detectors import SpeechProbability
 from llm.budget import ModelCallBudget
 from llm.client import Answer, LLMClient
+from llm.failover import Say
 from llm.profile import Sampling
 from llm.service import OffhookLLMService
 from llm.tools import Tool, ToolRunner, schema_of
@@ -36,12 +39,15 @@ from orchestration.bargein import BargeIn
 from orchestration.dialogue import Dialogue, Request, UnkeptContext, WrittenFrame
 from orchestration.floor import Floor
 from orchestration.recorder import CallRecorder
+from orchestration.screening import PhraseClassifier, Screening
 from orchestration.settings import Configuration
 from orchestration.speaker import Speaker
 from tts.client import MouthService
 
 #: The ear bounds every turn itself; this only catches one that never reports again, seconds.
 TURN_STOP_SECONDS = 30.0
+#: Longest answer to a question beside the conversation, tokens.
+ASIDE_TOKENS = 200
 #: pipecat insists on a key; our servers on loopback ask for none.
 NO_KEY = "none"
 
@@ -154,6 +160,37 @@ class MindService(OffhookLLMService):
         self._recorder.llm_requested(time.monotonic())
         return await super().get_chat_completions(context)
 
+    async def run_inference(
+        self,
+        context: LLMContext,
+        max_tokens: int | None = None,
+        system_instruction: str | None = None,
+        response_schema: dict[str, Any] | None = None,
+    ) -> str | None:
+        """Return the answer to a question beside the conversation, which is neither recorded nor heard.
+
+        Args:
+            context: the question.
+            max_tokens: of the answer.
+            system_instruction: stands in for the agent's prompt.
+            response_schema: JSON schema that the engine is to hold the answer to.
+
+        Raises:
+            LLMError: the engines did not answer.
+
+        """
+        request = await self._request(context)
+        if system_instruction:
+            rest = [message for message in request["messages"] if message.get("role") != "system"]
+            request["messages"] = [{"role": "system", "content": system_instruction}, *rest]
+        if response_schema:
+            schema = {"name": "answer", "schema": response_schema, "strict": True}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        request["max_tokens"] = max_tokens or ASIDE_TOKENS
+        events = self._mind.answer(request, headers=self._recorder.call_headers())
+        async with contextlib.aclosing(events):
+            return "".join([event.text async for event in events if isinstance(event, Say)])
+
     async def _push_llm_text(self, text: str) -> None:
         self._recorder.llm_text(text, time.monotonic())
         if self._asked and not self._asked.spoken:
@@ -169,11 +206,13 @@ class CallPipeline:
     Attributes:
         pipeline: from the door's input to its output.
         prefill: has the engine read the prompt while the greeting is heard.
+        screening: finds out who has picked up; None where nobody asks.
 
     """
 
     pipeline: Pipeline
     prefill: Callable[[], Coroutine[Any, Any, None]]
+    screening: Screening | None = None
 
 
 def build_pipeline(
@@ -188,6 +227,7 @@ def build_pipeline(
     sample_rate: int,
     dialogue: Dialogue | None = None,
     tools: Sequence[Tool] = (),
+    screened: bool = False,
 ) -> CallPipeline:
     """Return the pipeline of one call.
 
@@ -202,6 +242,7 @@ def build_pipeline(
         sample_rate: of the door's audio, Hz.
         dialogue: the client's conversation, where the client keeps it; its tools are then the client's.
         tools: the agent's.
+        screened: the call begins by finding out who has picked up.
 
     """
     tools = () if dialogue else tools
@@ -235,10 +276,13 @@ def build_pipeline(
             per_turn=configuration.llm.calls_per_turn, per_call=configuration.llm.calls_per_call
         ),
     )
+    screening = _screening(agent, mind) if screened and agent.voicemail.action != "talk" else None
+    floor.screening = screening
     pipeline = Pipeline(
         [
             transport.input(),
             _ear(agent, configuration, recorder, floor),
+            *([screening] if screening else []),
             aggregators.user(),
             mind,
             _mouth(agent, configuration, recorder, floor.speaker),
@@ -247,7 +291,14 @@ def build_pipeline(
             aggregators.assistant(),
         ]
     )
-    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent, tools)))
+    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent, tools)), screening)
+
+
+def _screening(agent: Agent, mind: MindService) -> Screening:
+    voicemail = agent.voicemail
+    if voicemail.judge == "model":
+        return Screening(voicemail, LLMClassifier(llm=mind))
+    return Screening(voicemail, PhraseClassifier(voicemail.phrases, person_words=voicemail.person_words))
 
 
 def _context(tools: Sequence[Tool], messages: Sequence[Any] = ()) -> LLMContext:

@@ -179,6 +179,8 @@ class CallRecorder:
         self.last_activity = self._started
         #: Told of a turn when its answer begins to be heard, and when it is over.
         self.on_turn: Callable[[Turn], None] = lambda _: None
+        #: Told how long the caller waited for an answer (voice to voice, seconds), when it begins to be heard.
+        self.on_answered: Callable[[float], None] = lambda _: None
         logs.bind(self._context(self._span), call_id=call_id)
         metrics.prepare(self._labels)
         metrics.CALLS_ACTIVE.labels(*self._labels).inc()
@@ -410,6 +412,8 @@ class CallRecorder:
             self._timeline.mark(Moment.LAST_AUDIO, now)
             if first:
                 self.on_turn(turn)
+                if (waited := turn.figures().get(names.VOICE_TO_VOICE)) is not None:
+                    self.on_answered(waited)
 
     def waiting(self, now: float) -> Wait:
         """Return whom the call waits for, and since when."""

@@ -22,9 +22,18 @@ class GatewaySettings(Section):
     agent: str = Field(
         "concierge", description="Agent that answers: a shipped name or a path to a TOML file."
     )
+    agents: tuple[str, ...] = Field(
+        (), description="Further agents that a call may ask for by name: shipped names or paths."
+    )
     asr_url: str = Field("", description="WebSocket base URL of the ear; empty: the one of this stack.")
     tts_url: str = Field("", description="WebSocket base URL of the mouth; empty: the one of this stack.")
     max_calls: int = Field(32, ge=1, description="Calls held at once; one more is turned away.")
+    strained_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="No new call while callers wait longer than this for answers (median voice to voice of the "
+        "last half minute); 0: only max_calls counts.",
+    )
     handshake_seconds: float = Field(5.0, gt=0, description="A media stream must say what it is within this.")
     media_timeout_seconds: float = Field(
         15.0, gt=0, description="A caller whose media stops for this long has gone."

@@ -12,7 +12,7 @@ import httpx
 from llm.engine import LaunchSpec, launch_specs
 from llm.profile import load_profile
 from llm.readiness import wait_ready
-from orchestration.agent import load_agent
+from orchestration.agent import load_agents
 from orchestration.errors import StackError
 from orchestration.settings import Configuration
 from orchestration.supervisor import ServerSpec
@@ -34,7 +34,7 @@ def stack_specs(configuration: Configuration) -> list[ServerSpec]:
         LLMError: the engine profile is missing or wrong.
 
     """
-    load_agent(configuration.gateway.agent)
+    load_agents([configuration.gateway.agent, *configuration.gateway.agents])
     engines = launch_specs(load_profile(configuration.llm.profile), configuration.llm)
     _require_free_ports(configuration)
     key = configuration.llm.api_key.get_secret_value()

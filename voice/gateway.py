@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from llm.client import LLMClient
 from llm.engine import launch_specs
 from llm.profile import load_profile
-from orchestration.agent import load_agent
+from orchestration.agent import load_agents
 from orchestration.recorder import EngineIdentity
 from orchestration.settings import Configuration
 from telemetry import metrics
@@ -54,7 +54,7 @@ class GatewayService:
         client = LLMClient.from_settings(configuration.llm, profile=profile)
         self._reception = Reception(
             configuration,
-            load_agent(configuration.gateway.agent),
+            load_agents([configuration.gateway.agent, *configuration.gateway.agents]),
             client=client,
             sampling=profile.sampling,
             engine=EngineIdentity(profile.engine, profile.model),
@@ -101,7 +101,7 @@ class GatewayService:
         """Hold calls and watch the servers they need, until cancelled."""
         async with (
             self._reception.client,
-            self._reception.toolbox,
+            self._reception.tools(),
             httpx.AsyncClient(timeout=POLL_TIMEOUT_SECONDS) as http,
             asyncio.TaskGroup() as group,
         ):

@@ -1,8 +1,9 @@
 """Admits calls, gives each what it needs, and remembers the last ones: the same for every door."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from opentelemetry.context import Context
@@ -11,6 +12,7 @@ from pipecat.transports.base_transport import BaseTransport
 from asr.detectors import SpeechDetector
 from llm.client import LLMClient
 from llm.profile import Sampling
+from orchestration.admission import Admission
 from orchestration.agent import Agent
 from orchestration.call import Call
 from orchestration.control import CallControl
@@ -29,14 +31,22 @@ class RefusedError(VoiceError):
 
 @dataclass
 class Place:
-    """A call's place: admitted, not yet begun."""
+    """A call's place: admitted, not yet begun.
+
+    Attributes:
+        reception: of the gateway.
+        door: which door the call came through.
+        agent: who answers.
+
+    """
 
     reception: "Reception"
     door: str
+    agent: Agent
 
     def recorder(self, call_id: str, *, parent: Context) -> CallRecorder:
         """Begin the call's record."""
-        agent = self.reception.agent
+        agent = self.agent
         recorder = CallRecorder(
             call_id=call_id,
             door=self.door,
@@ -48,6 +58,7 @@ class Place:
             prices=self.reception.configuration.telemetry.prices,
             record_content=self.reception.configuration.telemetry.record_content,
         )
+        recorder.on_answered = lambda seconds: self.reception.admission.answered(seconds, time.monotonic())
         self.reception.remember(recorder.record)
         return recorder
 
@@ -61,6 +72,7 @@ class Place:
         agent: Agent | None = None,
         dialogue: Dialogue | None = None,
         control: CallControl | None = None,
+        screened: bool = False,
     ) -> Call:
         """Return the call itself, ready to run.
 
@@ -69,16 +81,16 @@ class Place:
             recorder: as :meth:`recorder` gave it.
             sample_rate: of the door's audio, Hz.
             rtvi: whether the other side is told of the conversation by RTVI messages.
-            agent: who answers; None for the gateway's agent as it is.
+            agent: who answers; None for the place's agent as it is.
             dialogue: the client's conversation, where the client keeps it.
             control: what the agent may do with the call; None for what every door can.
+            screened: find out first whether a person or a machine has picked up, as for a call Offhook placed.
 
         """
         reception = self.reception
-        agent = agent or reception.agent
         control = control or CallControl()
         pipeline = build_pipeline(
-            agent,
+            agent or self.agent,
             reception.configuration,
             transport,
             recorder,
@@ -87,9 +99,12 @@ class Place:
             detector=reception.detector,
             sample_rate=sample_rate,
             dialogue=dialogue,
-            tools=reception.toolbox.tools(control),
+            tools=reception.toolboxes[self.agent.name].tools(control),
+            screened=screened,
         )
-        control.call = call = Call(agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi)
+        control.call = call = Call(
+            agent or self.agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi
+        )
         return call
 
 
@@ -98,7 +113,7 @@ class Reception:
 
     Args:
         configuration: the whole configuration.
-        agent: who answers.
+        agents: who may answer, by name; the first does where a call names none.
         client: the language model's client.
         sampling: the engine profile's sampling.
         engine: which language model answers, for traces and metrics.
@@ -111,25 +126,25 @@ class Reception:
     def __init__(
         self,
         configuration: Configuration,
-        agent: Agent,
+        agents: Mapping[str, Agent],
         *,
         client: LLMClient,
         sampling: Sampling,
         engine: EngineIdentity,
     ) -> None:
         self.configuration = configuration
-        self.agent = agent
+        self.agents = agents
         self.client = client
-        self.toolbox = Toolbox(agent)
+        self.toolboxes = {name: Toolbox(agent) for name, agent in agents.items()}
         self.sampling = sampling
         self.engine = engine
         metrics.CALLS_CAPACITY.set(configuration.gateway.max_calls)
         metrics.MACHINE_PRICE.set(configuration.telemetry.prices.hour)
         #: Silero VAD, loaded once and shared by all calls.
         self.detector = SpeechDetector()
-        #: Why no call can be taken for now; empty: calls are welcome.
-        self.impediment = "not warmed up yet"
-        self._active = 0
+        self.admission = Admission(
+            max_calls=configuration.gateway.max_calls, strained_seconds=configuration.gateway.strained_seconds
+        )
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
 
     @property
@@ -137,32 +152,60 @@ class Reception:
         """The gateway's section."""
         return self.configuration.gateway
 
+    @property
+    def impediment(self) -> str:
+        """Why no call can be taken for now; empty: nothing hinders."""
+        return self.admission.impediment
+
+    @impediment.setter
+    def impediment(self, reason: str) -> None:
+        self.admission.impediment = reason
+
+    @property
+    def agent(self) -> Agent:
+        """Who answers where a call names nobody."""
+        return next(iter(self.agents.values()))
+
+    def agent_named(self, name: str) -> Agent | None:
+        """Return the agent of that name, the gateway's own for an empty one, or None."""
+        return self.agents.get(name) if name else self.agent
+
     @contextmanager
-    def admit(self, door: str) -> Iterator[Place]:
+    def admit(self, door: str, *, agent: str = "") -> Iterator[Place]:
         """Hold a place for one call.
+
+        Args:
+            door: which door it comes through.
+            agent: name of the agent that is to answer; empty, or one there is none of: the gateway's own.
 
         Raises:
             RefusedError: the gateway is full, or a server it needs is not there.
 
         """
         self.require_room()
-        self._active += 1
+        self.admission.active += 1
         try:
-            yield Place(self, door)
+            yield Place(self, door, self.agent_named(agent) or self.agent)
         finally:
-            self._active -= 1
+            self.admission.active -= 1
 
-    def require_room(self) -> None:
-        """Return if one more call could be taken now.
+    def require_room(self, *, promised: int = 0) -> None:
+        """Return if one more call could be taken now, besides those that are ``promised`` a place.
 
         Raises:
             RefusedError: as :meth:`admit` says.
 
         """
-        if self.impediment:
-            raise RefusedError(f"not taking calls: {self.impediment}")
-        if self._active >= self.settings.max_calls:
-            raise RefusedError(f"all max_calls = {self.settings.max_calls} lines are busy")
+        if refusal := self.admission.refusal(time.monotonic(), promised=promised):
+            raise RefusedError(refusal)
+
+    @asynccontextmanager
+    async def tools(self) -> AsyncIterator[None]:
+        """Hold the connections of every agent's tools while the block lasts."""
+        async with AsyncExitStack() as held:
+            for toolbox in self.toolboxes.values():
+                await held.enter_async_context(toolbox)
+            yield
 
     def remember(self, record: CallRecord) -> None:
         """Keep ``record`` for :meth:`find`; the oldest goes when there are too many."""

@@ -71,6 +71,17 @@ class OneTimeTokens:
             self._open.popitem(last=False)
         return token
 
+    def outstanding(self, now: float) -> int:
+        """Return how many tokens are still good."""
+        while self._open and next(iter(self._open.values()))[0] <= now:
+            self._open.popitem(last=False)
+        return len(self._open)
+
+    def revoke(self, name: str, value: str) -> None:
+        """Take back every token whose facts have ``value`` under ``name``."""
+        for token in [token for token, (_, facts) in self._open.items() if facts.get(name) == value]:
+            del self._open[token]
+
     def spend(self, token: str, now: float) -> dict[str, str] | None:
         """Return what a token stands for, once; None where it is unknown, spent or too old."""
         expires, facts = self._open.pop(token, (now, {}))

@@ -10,7 +10,8 @@ KEY_VARIABLE = "OFFHOOK_API_KEY"
 @click.command()
 @click.argument("number")
 @click.option("--url", help="HTTP base URL of the gateway (default: the one configured here).")
-def dial(number: str, url: str | None) -> None:
+@click.option("--agent", default="", help="Who calls: an agent of this gateway (default: [gateway] agent).")
+def dial(number: str, url: str | None, agent: str) -> None:
     """Call NUMBER (+14155550123) through the carrier that [phone] outbound names.
 
     A gateway with keys needs one with the scope `calls`, in OFFHOOK_API_KEY.
@@ -25,7 +26,7 @@ def dial(number: str, url: str | None) -> None:
         key = os.environ.get(KEY_VARIABLE, "")
         response = httpx.post(
             f"{base.rstrip('/')}/calls",
-            json={"to": number},
+            json={"to": number, "agent": agent},
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=20,
         )

@@ -1,13 +1,10 @@
-"""The telephone's door: carriers' webhooks and media sockets, calls placed, and what may be done to them."""
+"""The telephone's door: carriers' webhooks and media sockets."""
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -16,17 +13,18 @@ from orchestration.doors import PhoneSettings
 from telemetry import metrics
 from voice.access.gatekeeper import Gatekeeper, denial_response, read_body
 from voice.access.tokens import OneTimeTokens, ReplayMemory
-from voice.errors import AccessDeniedError, OutboundError
-from voice.phone.carriers.base import Carrier, SignatureError, Webhook
+from voice.errors import AccessDeniedError
+from voice.phone.carriers.base import Carrier, Document, SignatureError, Webhook
 from voice.phone.carriers.plivo import Plivo
 from voice.phone.carriers.telnyx import Telnyx
 from voice.phone.carriers.twilio import Twilio
 from voice.phone.carriers.vonage import Vonage
-from voice.phone.lines import Line, Lines
-from voice.phone.outbound import CallingPolicy, e164
-from voice.phone.rest import send
-from voice.phone.sipwebhook import SipWebhook
+from voice.phone.desk import CallDesk, public_url
+from voice.phone.lines import Lines
+from voice.phone.media import ViolationError, parse_object
+from voice.phone.sipwebhook import SipDoor
 from voice.phone.socket import MediaSocket
+from voice.phone.waiting import WaitingRoom
 from voice.reception import Reception, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -34,55 +32,12 @@ logger = logging.getLogger(__name__)
 #: Signatures without a time in them (Twilio's, Plivo's) are remembered this long, seconds: a day.
 REPLAY_SECONDS = 86_400.0
 
-Handler = Callable[["PhoneDoor", Request], Awaitable[Response]]
-
-
-class DialBody(BaseModel):
-    """``POST /calls``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    to: str = Field(min_length=3, max_length=32)
-
-
-class KeysBody(BaseModel):
-    """``POST /calls/{call_id}/keys``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    digits: str = Field(pattern=r"^[0-9*#]{1,32}$")
-
-
-class TransferBody(BaseModel):
-    """``POST /calls/{call_id}/transfer``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    to: str = Field(min_length=3, max_length=32)
-    announce: str = Field(
-        "", max_length=300, description="Said to the caller first; empty: a blind transfer."
-    )
-
-
-def for_owners(handler: Handler) -> Handler:
-    """Ask for the scope ``calls``, and answer what goes wrong."""
-
-    @wraps(handler)
-    async def handle(door: "PhoneDoor", request: Request) -> Response:
-        try:
-            door.gatekeeper.admit(request, "calls", door="phone")
-            return await handler(door, request)
-        except AccessDeniedError as denial:
-            return denial_response(denial)
-        except ValidationError as error:
-            item = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in item["loc"])
-            return JSONResponse({"error": f"{where or 'body'}: {item['msg']}"}, status_code=400)
-        except OutboundError as error:
-            metrics.REFUSALS.labels("phone", "outbound").inc()
-            return JSONResponse({"error": str(error)}, status_code=409)
-
-    return handle
+#: A form has fewer fields than this.
+MAX_FIELDS = 200
+#: What carriers call a call that is not over (their status callbacks tell all kinds of things).
+CALL_GOES_ON = frozenset(
+    {"queued", "initiated", "started", "ringing", "answered", "in-progress", "inprogress", "in progress"}
+)
 
 
 class PhoneDoor:
@@ -102,9 +57,11 @@ class PhoneDoor:
         self._reception = reception
         self.gatekeeper = gatekeeper
         self._settings = settings
-        self._policy = CallingPolicy.from_settings(settings)
         self._tokens = OneTimeTokens(seconds=settings.media_token_seconds)
         self._seen = ReplayMemory(seconds=max(REPLAY_SECONDS, settings.webhook_tolerance_seconds))
+        self._transfers = OneTimeTokens(seconds=settings.media_token_seconds)
+        self._dialled = OneTimeTokens(seconds=settings.ring_seconds)
+        self._waiting = WaitingRoom(settings.queue)
         self._lines = Lines()
         tolerance = settings.webhook_tolerance_seconds
         carriers: list[Carrier] = [
@@ -114,7 +71,10 @@ class PhoneDoor:
             Vonage(settings.vonage, tolerance_seconds=tolerance),
         ]
         self._carriers = {carrier.name: carrier for carrier in carriers}
-        self._sip = SipWebhook(settings.sip_webhook, self._seen)
+        self._desk = CallDesk(
+            reception, gatekeeper, settings, self._carriers, self._lines, self._transfers, self._dialled
+        )
+        self._sip = SipDoor(reception, gatekeeper, settings.sip_webhook, self._seen)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes."""
@@ -127,17 +87,12 @@ class PhoneDoor:
         ]
         return [
             *sockets,
-            Route("/phone/sip/incoming", self._sip_incoming, methods=["POST"]),
+            *self._sip.routes(),
             Route("/phone/{carrier}/answer", self._answer, methods=["POST"]),
             Route("/phone/{carrier}/status", self._status, methods=["POST"]),
             Route("/phone/{carrier}/connect/{token}", self._connect, methods=["POST"]),
-            Route("/calls", self._dial, methods=["POST"]),
-            Route("/calls/{call_id}/hangup", self._hang_up, methods=["POST"]),
-            Route("/calls/{call_id}/transfer", self._transfer, methods=["POST"]),
-            Route("/calls/{call_id}/keys", self._keys, methods=["POST"]),
+            *self._desk.routes(),
         ]
-
-    # What carriers ask.
 
     async def _answer(self, request: Request) -> Response:
         return await self._webhook(request, self._answer_document)
@@ -172,108 +127,81 @@ class PhoneDoor:
     def _as_sent(self, request: Request, body: bytes) -> Webhook:
         """Return the request as the carrier made it: what it signed is the public URL."""
         query = f"?{request.url.query}" if request.url.query else ""
-        try:
-            form = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=200))
-        except ValueError:
-            form = {}
-        url = f"{self._public_url(request)}{request.url.path}{query}"
+        form = _json_fields(body) if "json" in request.headers.get("content-type", "") else _form_fields(body)
+        url = f"{public_url(self._settings, request)}{request.url.path}{query}"
         return Webhook(request.method, url, dict(request.headers), body, form)
 
-    def _public_url(self, request: Request) -> str:
-        return self._settings.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
-
     def _answer_document(self, carrier: Carrier, webhook: Webhook, request: Request) -> Response:
+        """Answer a call that comes in, comes back from waiting, or was placed and has been picked up."""
+        now, ticket = time.monotonic(), request.query_params.get("wait", "")
+        facts = self._waiting.facts(ticket) or self._facts(request, carrier.call_id(webhook), now)
+        promised = self._tokens.outstanding(now) + self._waiting.ahead(ticket, now)
         try:
-            self._reception.require_room()
+            self._reception.require_room(promised=promised)
         except RefusedError as refusal:
-            logger.warning("call refused: %s", refusal)
-            metrics.REFUSALS.labels(carrier.name, "at_capacity").inc()
-            document = carrier.busy()
-            return Response(document.content, media_type=document.media_type)
-        call_id = carrier.call_id(webhook)
-        token = self._tokens.mint({"call_id": call_id}, time.monotonic())
-        media = f"ws{self._public_url(request).removeprefix('http')}/phone/{carrier.name}/media"
-        document = carrier.answer(media, token, call_id)
-        return Response(document.content, media_type=document.media_type)
+            return self._wait_or_leave(carrier, request, ticket, facts, refusal)
+        self._waiting.leave(ticket)
+        token = self._tokens.mint(facts, now)
+        media = f"ws{public_url(self._settings, request).removeprefix('http')}/phone/{carrier.name}/media"
+        return _document(carrier.answer(media, token, facts["call_id"]))
+
+    def _facts(self, request: Request, call_id: str, now: float) -> Mapping[str, str]:
+        """Return what a media socket has to know of its call."""
+        dialled = self._dialled.spend(request.query_params.get("dial", ""), now)
+        return {"call_id": call_id, **(dialled or {"agent": request.query_params.get("agent", "")})}
+
+    def _wait_or_leave(
+        self,
+        carrier: Carrier,
+        request: Request,
+        ticket: str,
+        facts: Mapping[str, str],
+        refusal: RefusedError,
+    ) -> Response:
+        if waiting := self._waiting.wait(ticket, facts, time.monotonic()):
+            name, asks = waiting
+            # A carrier's signature may cover nothing but the URL: each question has one of its own.
+            again = (
+                f"{public_url(self._settings, request)}/phone/{carrier.name}/answer?wait={name}&asks={asks}"
+            )
+            queue = self._settings.queue
+            return _document(carrier.hold(queue.text, queue.every_seconds, again))
+        logger.warning("call refused: %s", refusal)
+        metrics.REFUSALS.labels(carrier.name, "at_capacity").inc()
+        return _document(carrier.busy())
 
     def _take_status(self, carrier: Carrier, webhook: Webhook, request: Request) -> Response:
         status = webhook.field("CallStatus", "Status", "HangupCause", "status")
-        logger.info("%s call %.64r: %.32r", carrier.name, carrier.call_id(webhook), status)
-        if line := self._lines.find(carrier.call_id(webhook)):
-            line.call.end("the carrier says the call is over")
+        call_id = carrier.call_id(webhook)
+        logger.info("%s call %.64r: %.32r", carrier.name, call_id, status)
+        if status.lower() not in CALL_GOES_ON:
+            self._tokens.revoke("call_id", call_id)
+            if line := self._lines.find(call_id):
+                line.call.end("the carrier says the call is over")
         return Response(status_code=204)
 
     def _connect_document(self, carrier: Carrier, webhook: Webhook, request: Request) -> Response:
-        facts = self._tokens.spend(request.path_params["token"], time.monotonic())
+        facts = self._transfers.spend(request.path_params["token"], time.monotonic())
         if facts is None:
             raise SignatureError("no_token", "no such transfer")
-        document = carrier.connect(facts["to"])
-        return Response(document.content, media_type=document.media_type)
+        return _document(carrier.connect(facts["to"]))
 
-    async def _sip_incoming(self, request: Request) -> Response:
-        try:
-            self.gatekeeper.admit_unkeyed(request, door="sip")
-            body = await read_body(request, self.gatekeeper.settings.max_body_bytes)
-            event = self._sip.take(body, dict(request.headers), time.monotonic())
-        except AccessDeniedError as denial:
-            return denial_response(denial)
-        except SignatureError as error:
-            metrics.REFUSALS.labels("sip", error.cause).inc()
-            return JSONResponse({"error": str(error)}, status_code=403)
-        if event is not None:
-            logger.info("sip call %.64r announced", event)
-        return Response(status_code=200)
 
-    # What the owner asks.
+def _document(document: Document) -> Response:
+    return Response(document.content, media_type=document.media_type)
 
-    @for_owners
-    async def _dial(self, request: Request) -> Response:
-        body = DialBody.model_validate_json(await read_body(request, self.gatekeeper.settings.max_body_bytes))
-        carrier = self._outbound_carrier()
-        number = e164(body.to)
-        self._policy.check(number, datetime.now(UTC))
-        base = f"{self._public_url(request)}/phone/{carrier.name}"
-        reply = await send(carrier.dial(self._api_base(carrier), number, f"{base}/answer", f"{base}/status"))
-        return JSONResponse({"call_id": carrier.dialled(reply), "to": number}, status_code=201)
 
-    @for_owners
-    async def _hang_up(self, request: Request) -> Response:
-        line = self._line(request)
-        await send(line.carrier.hang_up(self._api_base(line.carrier), line.start.call_id))
-        line.call.end("hung up by request")
-        return JSONResponse({"status": "hung up"})
+def _form_fields(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+    except ValueError:
+        return {}
 
-    @for_owners
-    async def _transfer(self, request: Request) -> Response:
-        body = TransferBody.model_validate_json(
-            await read_body(request, self.gatekeeper.settings.max_body_bytes)
-        )
-        line, number = self._line(request), e164(body.to)
-        if body.announce:
-            await line.say(body.announce)
-        token = self._tokens.mint({"to": number}, time.monotonic())
-        url = f"{self._public_url(request)}/phone/{line.carrier.name}/connect/{token}"
-        await send(line.carrier.transfer(self._api_base(line.carrier), line.start.call_id, number, url))
-        line.call.end("transferred")
-        return JSONResponse({"status": "transferred", "to": number})
 
-    @for_owners
-    async def _keys(self, request: Request) -> Response:
-        """Press keys on the other side's menu, as tones in the sound."""
-        body = KeysBody.model_validate_json(await read_body(request, self.gatekeeper.settings.max_body_bytes))
-        await self._line(request).press(body.digits)
-        return JSONResponse({"status": "pressed", "digits": body.digits})
-
-    def _outbound_carrier(self) -> Carrier:
-        if not self._settings.outbound:
-            raise OutboundError("[phone] outbound names no carrier to call through")
-        return self._carriers[self._settings.outbound]
-
-    def _api_base(self, carrier: Carrier) -> str:
-        return self._settings.api_base or carrier.api_base
-
-    def _line(self, request: Request) -> Line:
-        line = self._lines.find(request.path_params["call_id"])
-        if line is None:
-            raise OutboundError("no such call in progress over a carrier")
-        return line
+def _json_fields(body: bytes) -> dict[str, str]:
+    """Return the texts of a JSON object's own fields, as Vonage sends them."""
+    try:
+        fields = parse_object(body)
+    except ViolationError:
+        return {}
+    return {name: value for name, value in fields.items() if isinstance(value, str)}

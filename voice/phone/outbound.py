@@ -5,10 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
 import phonenumbers
 
 from orchestration.doors import CallingHours, PhoneSettings
 from voice.errors import OutboundError
+
+#: The owner's own check may take this long, seconds.
+CHECK_SECONDS = 5.0
 
 
 class CallingPolicy:
@@ -65,6 +69,24 @@ class CallingPolicy:
                 f"calls are placed from {self._hours.first_hour}:00 to {self._hours.last_hour}:00 "
                 f"{self._hours.time_zone}"
             )
+
+
+async def ask_owner(url: str, number: str, agent: str) -> None:
+    """Ask the owner's own check whether ``number`` may be called; return if it may.
+
+    Raises:
+        OutboundError: it may not, or nobody can say.
+
+    """
+    try:
+        async with httpx.AsyncClient(timeout=CHECK_SECONDS) as http:
+            response = await http.post(url, json={"to": number, "agent": agent})
+    except httpx.HTTPError as error:
+        raise OutboundError(
+            f"[phone] check_url cannot be asked ({type(error).__name__}); no call without it"
+        ) from None
+    if not response.is_success:
+        raise OutboundError(f"[phone] check_url answered {response.status_code}: {response.text[:200]}")
 
 
 def e164(number: str) -> str:

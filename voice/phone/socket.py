@@ -101,8 +101,9 @@ class MediaSocket:
                 raise AccessDeniedError(
                     403, "no_media_token", "the stream lacks the token of its answer document"
                 )
-            with self._reception.admit(door) as place:
-                await self._hold(socket, start, place)
+            facts = facts or {}
+            with self._reception.admit(door, agent=facts.get("agent", "")) as place:
+                await self._hold(socket, start, place, screened="screened" in facts)
         except RefusedError as refusal:
             logger.warning("call refused: %s", refusal)
             metrics.REFUSALS.labels(door, "at_capacity").inc()
@@ -138,7 +139,7 @@ class MediaSocket:
             raise HandshakeError(socket.end_reason) from None
         raise HandshakeError("no start message after connected")
 
-    async def _hold(self, socket: CallerSocket, start: StreamStart, place: Place) -> None:
+    async def _hold(self, socket: CallerSocket, start: StreamStart, place: Place, *, screened: bool) -> None:
         settings = self._reception.settings
         watch = MediaWatch(timeout_seconds=settings.media_timeout_seconds)
         recorder = place.recorder(start.call_id, parent=extract_context(start.parameters))
@@ -157,7 +158,7 @@ class MediaSocket:
             on_audible=recorder.audible,
         )
         transport = _transport(socket, serializer, lambda: call.end(socket.end_reason))
-        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE)
+        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE, screened=screened)
         line = Line(self._carrier, start, call)
         self._lines.add(line)
         try:

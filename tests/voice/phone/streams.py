@@ -1,5 +1,6 @@
 """What each carrier's media stream looks like, for tests: as their documentation writes it."""
 
+import audioop
 import base64
 import json
 from dataclasses import dataclass
@@ -59,9 +60,9 @@ class Stream:
         return [json.dumps(message) for message in messages]
 
     def audio(self, mulaw: bytes = SILENCE) -> str | bytes:
-        """Return a media message: 8 kHz mu-law, or silence in Vonage's form."""
+        """Return a media message of 8 kHz mu-law, in Vonage's case of what it stands for."""
         if self.name == "vonage":
-            return b"\x00\x00" * len(mulaw)
+            return audioop.ulaw2lin(mulaw, 2)
         return json.dumps({"event": "media", "media": {"payload": base64.b64encode(mulaw).decode()}})
 
     def digit(self, digit: str) -> str:
@@ -70,11 +71,41 @@ class Stream:
             return json.dumps({"event": "websocket:dtmf", "digit": digit, "duration": 260})
         return json.dumps({"event": "dtmf", "dtmf": {"digit": digit}})
 
+    def stop(self) -> str | None:
+        """Return what the carrier says when the caller hangs up; None: it only closes the stream."""
+        return None if self.name == "vonage" else json.dumps({"event": "stop"})
+
+    def sound(self, message: str | bytes) -> bytes:
+        """Return the sound in a message of the gateway's: 8 kHz mu-law; empty where there is none."""
+        if isinstance(message, bytes):
+            return audioop.lin2ulaw(message, 2)
+        parsed = json.loads(message)
+        if parsed.get("event") not in ("media", "playAudio"):
+            return b""
+        return base64.b64decode(parsed["media"]["payload"])
+
+    def clears(self, message: str | bytes) -> bool:
+        """Return whether a message takes back what was sent and not played yet."""
+        if isinstance(message, bytes):
+            return False
+        parsed = json.loads(message)
+        return parsed.get("event") in ("clear", "clearAudio") or parsed.get("action") == "clear"
+
+    def played(self, message: str | bytes) -> str | None:
+        """Return what the carrier says once all before this mark is played; None: it is no mark."""
+        match {} if isinstance(message, bytes) else json.loads(message):
+            case {"event": "mark"}:
+                return str(message)
+            case {"event": "checkpoint", "name": name}:
+                return json.dumps({"event": "playedStream", "name": name})
+            case {"action": "notify", "payload": payload}:
+                return json.dumps({"event": "websocket:notify", "payload": payload})
+            case _:
+                return None
+
     def sounded(self, message: str | bytes) -> bool:
         """Return whether a message of the gateway's is sound."""
-        if isinstance(message, bytes):
-            return True
-        return json.loads(message).get("event") in ("media", "playAudio")
+        return bool(self.sound(message))
 
 
 STREAMS = [Stream(name) for name in ("twilio", "telnyx", "plivo", "vonage")]

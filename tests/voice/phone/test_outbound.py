@@ -1,205 +1,185 @@
-"""Calls placed, transferred and hung up through a stand-in of each carrier's REST API."""
+"""Calls placed, screened, transferred and hung up, each as the carrier's own SDK would have asked."""
 
 import asyncio
 import base64
-import contextlib
 import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import urlsplit
 
 import av
 import httpx
-import jwt
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from orchestration.doors import CallingHours
 from tests.conftest import Stack, run_offhook
-from tests.voice.conftest import StartGateway
+from tests.voice.conftest import Gateway, StartGateway, transcribe
+from tests.voice.phone.fake_carrier import UNWANTED, FakeCarrier, Sdk, accounts
+from tests.voice.phone.line import carrier_line
+from tests.voice.phone.signing import PROXIED, PUBLIC, SIGN, Carriers, account_settings, media_of
 from tests.voice.phone.streams import STREAMS, Stream
 from voice.errors import OutboundError
 from voice.phone.outbound import CallingPolicy, e164
 
-ALWAYS = {"first_hour": 0, "last_hour": 24}
-VONAGE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+SELLER = """
+name = "seller"
+system_prompt = "You are a helpful assistant on the telephone. Answer with one short sentence."
+greeting = "Good morning, this is the town library with a question about your books."
+[voicemail]
+action = "message"
+message = "This is the town library. Please bring back the books about Norway."
+quiet_seconds = 0.5
+"""
+TO = "+14155550123"
 
 
-@dataclass
-class FakeCarrier:
-    """Answers every carrier's REST API, and remembers what it was asked."""
+@pytest.fixture(scope="module", params=STREAMS, ids=lambda stream: stream.name)
+def dialling(
+    request: pytest.FixtureRequest,
+    start_gateway: StartGateway,
+    fake_carrier: FakeCarrier,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Gateway, Stream]]:
+    """A gateway that calls out through one of the carriers."""
+    folder = tmp_path_factory.mktemp("accounts")
+    settings = accounts(folder, fake_carrier.url) | {"OFFHOOK_PHONE__OUTBOUND": request.param.name}
+    with start_gateway(**settings) as gateway:
+        yield gateway, request.param
 
-    asked: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
-    url: str = ""
 
-    def take(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Answer one request as that API would."""
-        if "json" in headers.get("content-type", ""):
-            fields = json.loads(body or b"{}")
-        else:
-            fields = {key: values[0] for key, values in parse_qs(body.decode()).items()}
-        self.asked.append((method, path, fields, headers.get("authorization", "")))
-        replies = {
-            "/2010": {"sid": "CA1"},
-            "/v2/te": {"data": {"call_sid": "v3:1"}},
-            "/v1/A": {"request_uuid": "p1"},
-            "/v1/c": {"uuid": "v1"},
-        }
-        return 201, next((reply for start, reply in replies.items() if path.startswith(start)), {})
+async def test_dial_transfer_hang_up(dialling: tuple[Gateway, Stream], fake_carrier: FakeCarrier) -> None:
+    """Each is the very request of the carrier's SDK; a spoken hand-over is heard before the transfer."""
+    gateway, stream = dialling
+    sdk, name = Sdk(stream.name, fake_carrier), stream.name
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=40) as http:
+        placed = await http.post("/calls", json={"to": "+1 (415) 555-0123"})
+        assert placed.status_code == 201, placed.text
+        assert placed.json()["call_id"]
+        asked = fake_carrier.asked.pop()
+        assert f"/phone/{name}/answer?dial=" in asked.text
+        answer_url = next(url for url in _texts(asked.fields) if "?dial=" in url)
+        sdk.same(asked, sdk.dial(TO, answer_url, f"{gateway.url}/phone/{name}/status"))
+
+        media = f"{gateway.ws_url}/phone/{name}/media"
+        async with carrier_line(media, stream, "call-transfer") as line:
+            await line.until_heard(0.2)
+            body = {"to": "+14155550124", "announce": "I am putting you through."}
+            done = await http.post("/calls/call-transfer/transfer", json=body)
+            assert done.status_code == 200, done.text
+            assert len(line.heard) > 8000
+        asked = fake_carrier.asked.pop()
+        sdk.same(asked, sdk.transfer("call-transfer", "+14155550124", asked))
+        async with carrier_line(media, stream, "call-hangup") as line:
+            await line.until_heard(0.2)
+            assert (await http.post("/calls/call-hangup/hangup")).status_code == 200
+        sdk.same(fake_carrier.asked.pop(), sdk.hang_up("call-hangup"))
+
+
+def _texts(fields: dict) -> Iterator[str]:
+    for value in fields.values():
+        yield from [value] if isinstance(value, str) else [one for one in value if isinstance(one, str)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "expected"),
+    [
+        ({"to": "+14155550199"}, 409, "do-not-call"),
+        ({"to": UNWANTED}, 409, "asked us not to"),
+        ({"to": TO, "agent": "nobody"}, 409, "there are: concierge"),
+        ({"to": "hello"}, 409, "write it as"),
+        ({"to": TO, "speed": 3}, 400, "speed"),
+    ],
+)
+def test_calls_that_are_not_placed(
+    dialling: tuple[Gateway, Stream], fake_carrier: FakeCarrier, body: dict, status: int, expected: str
+) -> None:
+    """The carrier never hears of a call that may not be placed, and the owner hears why."""
+    fake_carrier.asked.clear()
+    refused = httpx.post(f"{dialling[0].url}/calls", json=body)
+    assert refused.status_code == status
+    assert expected in refused.json()["error"]
+    assert all(asked.path == "/check" for asked in fake_carrier.asked)
 
 
 @pytest.fixture(scope="module")
-def fake_carrier() -> Iterator[FakeCarrier]:
-    """A running stand-in."""
-    fake = FakeCarrier()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            status, reply = fake.take(self.command, self.path, self.headers, body)
-            content = json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the names the base class looks for
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield fake
-    server.shutdown()
-
-
-def accounts(folder: Path, base: str) -> dict[str, str]:
-    """Return settings with an account at every carrier, whose API is the stand-in."""
-    key_file = folder / "vonage.pem"
-    key_file.write_bytes(
-        VONAGE_KEY.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    do_not_call = folder / "do-not-call.txt"
-    do_not_call.write_text("# never\n+1 415 555 0199\n")
-    number = {"from_number": "+14155550100"}
-    return {
-        "OFFHOOK_PHONE__API_BASE": base,
-        "OFFHOOK_PHONE__DO_NOT_CALL_FILE": str(do_not_call),
-        "OFFHOOK_PHONE__HOURS": json.dumps(ALWAYS),
-        "OFFHOOK_PHONE__TWILIO": json.dumps({"account_sid": "AC1", "auth_token": "t", **number}),
-        "OFFHOOK_PHONE__TELNYX": json.dumps({"api_key": "KEY1", "connection_id": "7", **number}),
-        "OFFHOOK_PHONE__PLIVO": json.dumps({"auth_id": "MA1", "auth_token": "p", **number}),
-        "OFFHOOK_PHONE__VONAGE": json.dumps(
-            {"application_id": "app", "private_key_file": str(key_file), **number}
-        ),
+def selling(
+    start_gateway: StartGateway, fake_carrier: FakeCarrier, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """A gateway with a second agent that calls people, through Twilio."""
+    folder = tmp_path_factory.mktemp("selling")
+    (folder / "seller.toml").write_text(SELLER)
+    settings = accounts(folder, fake_carrier.url) | account_settings()
+    settings |= {
+        "OFFHOOK_PHONE__OUTBOUND": "twilio",
+        "OFFHOOK_GATEWAY__AGENTS": json.dumps([str(folder / "seller.toml")]),
     }
-
-
-def check_auth(name: str, authorization: str) -> None:
-    """Check credentials as the carrier would."""
-    match name:
-        case "twilio":
-            assert base64.b64decode(authorization.split()[1]) == b"AC1:t"
-        case "plivo":
-            assert base64.b64decode(authorization.split()[1]) == b"MA1:p"
-        case "telnyx":
-            assert authorization == "Bearer KEY1"
-        case _:
-            claims = jwt.decode(authorization.split()[1], VONAGE_KEY.public_key(), algorithms=["RS256"])
-            assert claims["application_id"] == "app"
-
-
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-async def test_dial_transfer_hang_up(
-    start_gateway: StartGateway, fake_carrier: FakeCarrier, tmp_path: Path, stream: Stream
-) -> None:
-    """Each is the carrier's own request with its own credentials; the agent announces a transfer first."""
-    settings = accounts(tmp_path, fake_carrier.url) | {"OFFHOOK_PHONE__OUTBOUND": stream.name}
-    fake_carrier.asked.clear()
     with start_gateway(**settings) as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url, timeout=40) as http:
-            placed = await http.post("/calls", json={"to": "+1 (415) 555-0123"})
-            assert placed.status_code == 201, placed.text
-            assert placed.json()["call_id"]
-            _, _, fields, authorization = fake_carrier.asked[-1]
-            check_auth(stream.name, authorization)
-            assert "4155550123" in json.dumps(fields)
-            assert f"/phone/{stream.name}/answer" in json.dumps(fields)
-            await in_a_call(
-                gateway.ws_url, stream, http, "transfer", {"to": "+14155550124", "announce": "One moment."}
-            )
-            _, path, fields, _ = fake_carrier.asked[-1]
-            assert "call-transfer" in path
-            assert "4155550124" in json.dumps(fields) or "connect/" in json.dumps(fields)
-            await in_a_call(gateway.ws_url, stream, http, "hangup", {})
-            assert "call-hangup" in fake_carrier.asked[-1][1]
-            forbidden = await http.post("/calls", json={"to": "+14155550199"})
-            assert forbidden.status_code == 409
-            assert "do-not-call" in forbidden.json()["error"]
+        yield gateway
 
 
-async def in_a_call(
-    ws_url: str, stream: Stream, http: httpx.AsyncClient, what: str, body: dict[str, str]
-) -> None:
-    """Hold a call, ask for something to be done to it, and see it end."""
-    call_id = f"call-{what}"
-    async with connect(f"{ws_url}/phone/{stream.name}/media", compression=None) as socket:
-        for message in stream.start(call_id):
-            await socket.send(message)
-        await asyncio.wait_for(socket.recv(), 20)
-        request = asyncio.create_task(http.post(f"/calls/{call_id}/{what}", json=body))
-        async with asyncio.timeout(40):
-            while not request.done():
-                with contextlib.suppress(ConnectionClosed):
-                    await socket.send(stream.audio())
-                try:
-                    message = await asyncio.wait_for(socket.recv(), 0.02)
-                except TimeoutError:
-                    continue
-                except ConnectionClosed:
-                    break
-                if isinstance(message, str) and (played := _played(json.loads(message))):
-                    await socket.send(json.dumps(played))
-    assert (await request).status_code == 200, (await request).text
-
-
-def _played(message: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what the carrier says once everything before this mark is played; None: no mark."""
-    match message:
-        case {"event": "mark"}:
-            return message
-        case {"event": "checkpoint", "name": name}:
-            return {"event": "playedStream", "name": name}
-        case {"action": "notify", "payload": payload}:
-            return {"event": "websocket:notify", "payload": payload}
-        case _:
-            return None
-
-
-def test_dial_command(
-    stack: Stack, start_gateway: StartGateway, fake_carrier: FakeCarrier, tmp_path: Path
-) -> None:
-    """`offhook dial` places the call, or says in one line why not."""
-    settings = accounts(tmp_path, fake_carrier.url) | {"OFFHOOK_PHONE__OUTBOUND": "twilio"}
-    with start_gateway(**settings) as gateway:
-        done = run_offhook(
-            "dial", "+14155550123", "--url", gateway.url, environment=stack.environment, folder=tmp_path
+async def picked_up(
+    gateway: Gateway, fake_carrier: FakeCarrier, call_id: str, said: bytes, stack: Stack
+) -> tuple[str, dict]:
+    """Let the seller call somebody who says this; return what they heard, and the call's record."""
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=40) as http:
+        placed = await http.post("/calls", json={"to": TO, "agent": "seller"})
+        assert placed.status_code == 201, placed.text
+        url = urlsplit(fake_carrier.asked.pop().fields["Url"])
+        path = f"{url.path}?{url.query}"
+        headers, body = SIGN["twilio"](PUBLIC + path, {"CallSid": call_id}, 0.0)
+        answer = await asyncio.to_thread(
+            Carriers(gateway).send, "twilio", path.removeprefix("/phone/twilio/"), (headers, body)
         )
-        assert "the call is CA1" in done.stdout
-    refused = stack.offhook("dial", "+14155550123")
+        media, token = media_of(answer.text)
+        async with carrier_line(
+            gateway.ws_url + media, STREAMS[0], call_id, token=token, headers=PROXIED
+        ) as line:
+            line.say(said)
+            await line.until_heard(1.0)
+            await line.until_quiet()
+            await line.hang_up()
+        record = (await http.get(f"/api/calls/{call_id}")).json()
+    print(gateway.log(), json.dumps(record))
+    return await asyncio.to_thread(transcribe, stack, line.recording()), record
+
+
+async def test_a_person_picks_up(
+    selling: Gateway, fake_carrier: FakeCarrier, telephone_voice: Callable[[str], bytes], stack: Stack
+) -> None:
+    """Whoever says hello is greeted by the agent that was asked for, and gets no message."""
+    heard, record = await picked_up(selling, fake_carrier, "person", telephone_voice("Hello?"), stack)
+    assert "town library" in heard
+    assert "Norway" not in heard
+    assert record["agent"] == "seller"
+
+
+async def test_a_machine_picks_up(
+    selling: Gateway, fake_carrier: FakeCarrier, telephone_voice: Callable[[str], bytes], stack: Stack
+) -> None:
+    """A machine's greeting is not talked over; after it the message is left, and the call is over."""
+    greeting = "Hi, you have reached Dana. Please leave a message after the tone."
+    heard, record = await picked_up(selling, fake_carrier, "machine", telephone_voice(greeting), stack)
+    assert "Norway" in heard
+    assert "question" not in heard
+    assert record["turns"] == []
+    assert "a machine picked up" in selling.log()
+
+
+def test_dial_command(stack: Stack, selling: Gateway, fake_carrier: FakeCarrier, tmp_path: Path) -> None:
+    """`offhook dial` places the call as the agent that is named, or says in one line why not."""
+
+    def dial(*arguments: str) -> str:
+        done = run_offhook(
+            "dial", TO, "--url", selling.url, *arguments, environment=stack.environment, folder=tmp_path
+        )
+        return done.stdout + done.stderr
+
+    assert "the call is CA1" in dial("--agent", "seller")
+    assert "no agent 'sailor'; there are: concierge, seller" in dial("--agent", "sailor")
+    refused = stack.offhook("dial", TO)
     assert refused.returncode == 1
     assert "names no carrier" in refused.stderr
 

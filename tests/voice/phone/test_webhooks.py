@@ -5,129 +5,21 @@ import base64
 import hashlib
 import hmac
 import json
-import re
-import secrets
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from urllib.parse import urlencode
+from collections.abc import Iterator
 
 import httpx
-import jwt
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from nacl.signing import SigningKey
-from plivo.utils.signature_v3 import construct_post_url, get_signature_v3
 from standardwebhooks import Webhook
-from twilio.request_validator import RequestValidator
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import Stack
-from tests.voice.conftest import Gateway, StartGateway
+from tests.voice.conftest import StartGateway
+from tests.voice.phone.signing import PROXIED, PUBLIC, SIP_SECRET, Carriers, account_settings, media_of
 from tests.voice.phone.streams import STREAMS, Stream
 
-PUBLIC = "https://voice.example.org"
-TWILIO_TOKEN = "twilio-auth-token"
-PLIVO_TOKEN = "plivo-auth-token"
-VONAGE_SECRET = "vonage-signature-secret-of-enough-bytes"
-SIP_SECRET = "whsec_" + base64.b64encode(b"sip-webhook-secret-24-by").decode()
-TELNYX_KEY = SigningKey.generate()
-
-#: What a proxy adds; whoever comes with it is not this machine itself.
-PROXIED = {"x-forwarded-for": "192.0.2.9"}
-
-Signed = tuple[dict[str, str], bytes]
-
-
-def sign_twilio(url: str, form: dict[str, str], at: float) -> Signed:
-    """Sign as Twilio does; there is no time in it."""
-    signature = RequestValidator(TWILIO_TOKEN).compute_signature(url, form)
-    return {"x-twilio-signature": signature}, urlencode(form).encode()
-
-
-def sign_telnyx(url: str, form: dict[str, str], at: float) -> Signed:
-    """Sign as Telnyx does."""
-    body, sent = urlencode(form).encode(), str(int(at))
-    signature = base64.b64encode(TELNYX_KEY.sign(f"{sent}|".encode() + body).signature).decode()
-    return {"telnyx-signature-ed25519": signature, "telnyx-timestamp": sent}, body
-
-
-def sign_plivo(url: str, form: dict[str, str], at: float) -> Signed:
-    """Sign as Plivo does; there is no time in it."""
-    nonce = secrets.token_hex(10)
-    signature = get_signature_v3(PLIVO_TOKEN, construct_post_url(url, dict(form)).decode(), nonce).decode()
-    return {"x-plivo-signature-v3": signature, "x-plivo-signature-v3-nonce": nonce}, urlencode(form).encode()
-
-
-def sign_vonage(url: str, form: dict[str, str], at: float) -> Signed:
-    """Sign as Vonage does."""
-    body = urlencode(form).encode()
-    claims = {
-        "iat": int(at),
-        "jti": secrets.token_hex(16),
-        "iss": "Vonage",
-        "payload_hash": hashlib.sha256(body).hexdigest(),
-    }
-    return {"authorization": f"Bearer {jwt.encode(claims, VONAGE_SECRET, algorithm='HS256')}"}, body
-
-
-SIGN: dict[str, Callable[[str, dict[str, str], float], Signed]] = {
-    "twilio": sign_twilio,
-    "telnyx": sign_telnyx,
-    "plivo": sign_plivo,
-    "vonage": sign_vonage,
-}
-CALL_FIELD = {"twilio": "CallSid", "telnyx": "CallControlId", "plivo": "CallUUID", "vonage": "uuid"}
 EACH = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-
-
-@dataclass
-class Carriers:
-    """A gateway that four carriers know, behind a proxy."""
-
-    gateway: Gateway
-
-    def signed(self, carrier: str, path: str, at: float | None = None, **form: str) -> Signed:
-        """Return headers and body of a signed request."""
-        fields = {CALL_FIELD[carrier]: f"call-{secrets.token_hex(6)}", "From": "+14155550100", **form}
-        return SIGN[carrier](f"{PUBLIC}/phone/{carrier}/{path}", fields, at or time.time())
-
-    def send(self, carrier: str, path: str, signed: Signed) -> httpx.Response:
-        """Send it as the proxy passes it on."""
-        headers, body = signed
-        return httpx.post(
-            f"{self.gateway.url}/phone/{carrier}/{path}",
-            content=body,
-            headers={
-                **headers,
-                "content-type": "application/x-www-form-urlencoded",
-                "host": "voice.example.org",
-                **PROXIED,
-            },
-        )
-
-    def refusals(self, carrier: str, cause: str) -> float:
-        """Return how often a cause was counted."""
-        return self.gateway.counted("voice_refusals_total", door=carrier, cause=cause)
-
-
-def account_settings() -> dict[str, str]:
-    """Return settings with an account at every carrier."""
-    return {
-        "OFFHOOK_PHONE__PUBLIC_URL": PUBLIC,
-        "OFFHOOK_PHONE__TWILIO": json.dumps(
-            {"account_sid": "AC1", "auth_token": TWILIO_TOKEN, "from_number": "+14155550100"}
-        ),
-        "OFFHOOK_PHONE__TELNYX": json.dumps(
-            {"public_key": base64.b64encode(bytes(TELNYX_KEY.verify_key)).decode()}
-        ),
-        "OFFHOOK_PHONE__PLIVO": json.dumps({"auth_id": "MA1", "auth_token": PLIVO_TOKEN}),
-        "OFFHOOK_PHONE__VONAGE": json.dumps({"signature_secret": VONAGE_SECRET}),
-        "OFFHOOK_PHONE__SIP_WEBHOOK": json.dumps({"secret": SIP_SECRET}),
-        "OFFHOOK_ACCESS__REQUESTS_PER_MINUTE": "100000",
-    }
 
 
 @pytest.fixture(scope="module")
@@ -135,15 +27,6 @@ def carriers(start_gateway: StartGateway) -> Iterator[Carriers]:
     """The gateway."""
     with start_gateway(**account_settings(), OFFHOOK_GATEWAY__MAX_CALLS="2") as gateway:
         yield Carriers(gateway)
-
-
-def media_of(document: str) -> tuple[str, str]:
-    """Return path and query of the media socket, and the token, that an answer document names."""
-    url = re.search(r"wss://voice\.example\.org(/phone/\w+/media[^\"'<]*)", document)
-    token = re.search(r"(?:token=|name=\"token\" value=\")([\w-]+)", document)
-    assert url, document
-    assert token, document
-    return url[1], token[1]
 
 
 @EACH
@@ -287,39 +170,6 @@ def test_a_sip_providers_announcement(carriers: Carriers) -> None:
     assert send({"webhook-timestamp": "1"}) == 403
     assert send({}) == 200
     assert send({}) == 403
-
-
-BODIES = st.one_of(
-    st.binary(max_size=200),
-    st.dictionaries(st.sampled_from(sorted(CALL_FIELD.values())), st.text(max_size=20)).map(
-        lambda form: urlencode(form, errors="replace").encode("utf-8", "replace")
-    ),
-)
-HEADERS = st.fixed_dictionaries(
-    {},
-    optional={
-        name: st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=60).map(str.strip)
-        for name in (
-            "authorization", "x-twilio-signature", "telnyx-signature-ed25519", "telnyx-timestamp",
-            "x-plivo-signature-v3", "x-plivo-signature-v3-nonce", "webhook-id", "webhook-timestamp",
-            "webhook-signature",
-        )
-    },
-)  # fmt: skip
-TARGETS = [f"/phone/{name}/{what}" for name in SIGN for what in ("answer", "status", "connect/x")]
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    target=st.sampled_from([*TARGETS, "/phone/sip/incoming", "/phone/acme/answer"]),
-    body=BODIES,
-    headers=HEADERS,
-)
-def test_whatever_is_posted(carriers: Carriers, target: str, body: bytes, headers: dict[str, str]) -> None:
-    """No body and no header opens a door or breaks it."""
-    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-    response = httpx.post(carriers.gateway.url + target, content=body, headers=encoded)
-    assert response.status_code in (403, 404)
 
 
 def test_signature_of_the_wrong_secret(carriers: Carriers) -> None:

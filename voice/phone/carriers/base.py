@@ -82,6 +82,9 @@ class Carrier(Protocol):
     def busy(self) -> Document:
         """Return the document that turns the call away."""
 
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return the document that says ``text``, waits, and then asks ``again_url`` what to do."""
+
     def parse_start(self, message: str | bytes, query: Mapping[str, str]) -> StreamStart | None:
         """Return how a media stream begins; None for a message that comes before it.
 

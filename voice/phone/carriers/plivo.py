@@ -88,6 +88,14 @@ class Plivo:
         response.add(plivoxml.HangupElement(reason="busy"))
         return Document(response.to_string(), XML)
 
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return Plivo XML that says ``text`` and comes back."""
+        response = plivoxml.ResponseElement()
+        response.add(plivoxml.SpeakElement(text))
+        response.add(plivoxml.WaitElement(length=seconds))
+        response.add(plivoxml.RedirectElement(again_url, method="POST"))
+        return Document(response.to_string(), XML)
+
     def connect(self, to: str) -> Document:
         """Return Plivo XML that dials ``to``."""
         response = plivoxml.ResponseElement()

@@ -85,6 +85,14 @@ class Telnyx:
         SubElement(response, "Reject", reason="busy")
         return _document(response)
 
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return TeXML that says ``text`` and comes back."""
+        response = Element("Response")
+        SubElement(response, "Say").text = text
+        SubElement(response, "Pause", length=str(seconds))
+        SubElement(response, "Redirect", method="POST").text = again_url
+        return _document(response)
+
     def connect(self, to: str) -> Document:
         """Return TeXML that dials ``to``."""
         response = Element("Response")
@@ -151,14 +159,9 @@ class Telnyx:
         return {"event": "mark", "mark": {"name": name}}
 
     def dial(self, base: str, to: str, answer_url: str, status_url: str) -> RestRequest:
-        """Create a TeXML call."""
-        form = {
-            "To": to,
-            "From": self._settings.from_number,
-            "Url": answer_url,
-            "StatusCallback": status_url,
-        }
-        return self._request(base, f"/v2/texml/calls/{self._settings.connection_id}", form=form)
+        """Create a TeXML call; where its status goes is a setting of the TeXML application."""
+        body = {"To": to, "From": self._settings.from_number, "Method": "POST", "Url": answer_url}
+        return self._request(base, f"/v2/texml/calls/{self._settings.connection_id}", json=body)
 
     def dialled(self, reply: Mapping[str, Any]) -> str:
         """Return the call's name."""

@@ -77,6 +77,14 @@ class Twilio:
         response.reject(reason="busy")
         return Document(str(response), XML)
 
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return TwiML that says ``text`` and comes back."""
+        response = VoiceResponse()
+        response.say(text)
+        response.pause(length=seconds)
+        response.redirect(again_url, method="POST")
+        return Document(str(response), XML)
+
     def connect(self, to: str) -> Document:
         """Return TwiML that dials ``to``."""
         response = VoiceResponse()

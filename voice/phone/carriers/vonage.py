@@ -88,13 +88,24 @@ class Vonage:
             "content-type": CONTENT_TYPE,
             "headers": {"call": call_id},
         }
-        return Document(json.dumps([{"action": "connect", "endpoint": [endpoint]}]), JSON)
+        return Document(json.dumps([self._connection(endpoint)]), JSON)
 
     def busy(self) -> Document:
         """Return an NCCO that says so; it knows no busy tone."""
         return Document(
             json.dumps([{"action": "talk", "text": "All lines are busy. Please call again later."}]), JSON
         )
+
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return an NCCO that says ``text``, is silent for a while, and asks for the next NCCO."""
+        again = {
+            "action": "notify",
+            "payload": {"waiting": True},
+            "eventUrl": [again_url],
+            "eventMethod": "POST",
+        }
+        ncco = [{"action": "talk", "text": text}, {"action": "wait", "timeout": seconds}, again]
+        return Document(json.dumps(ncco), JSON)
 
     def connect(self, to: str) -> Document:
         """Return an NCCO that dials ``to``."""
@@ -170,7 +181,13 @@ class Vonage:
         return self._request("PUT", f"{base}/v1/calls/{call_id}", body)
 
     def _to_number(self, to: str) -> dict[str, Any]:
-        return {"action": "connect", "endpoint": [{"type": "phone", "number": to.lstrip("+")}]}
+        return self._connection({"type": "phone", "number": to.lstrip("+")})
+
+    def _connection(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the action that connects the call, which has to say whose number the other side sees."""
+        number = self._settings.from_number.lstrip("+")
+        shown = {"from": number} if number else {"randomFromNumber": True}
+        return {"action": "connect", "endpoint": [endpoint], **shown}
 
     def _request(self, method: str, url: str, body: dict[str, Any]) -> RestRequest:
         now = int(time.time())
