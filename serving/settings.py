@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -156,8 +156,27 @@ def _describe(name: str, prefix: str, cls: type[BaseModel], error: ValidationErr
         if item["type"] == "extra_forbidden":
             lines.append(f"{source}: no such setting; allowed: {_allowed(cls, path[:-1])}")
         else:
-            lines.append(f"{source} = {item['input']!r}: {message[0].lower()}{message[1:]}")
+            shown = "" if _may_be_secret(cls, path) else f" = {item['input']!r}"
+            lines.append(f"{source}{shown}: {message[0].lower()}{message[1:]}")
     return "; ".join(lines)
+
+
+def _may_be_secret(cls: type[BaseModel], path: Sequence[str]) -> bool:
+    """Return whether what lies at ``path`` is a secret or has one in it, so that no error shows it."""
+    field: Any = cls
+    for key in path:
+        if not (isinstance(field, type) and issubclass(field, BaseModel) and key in field.model_fields):
+            break
+        field = field.model_fields[key].annotation
+    return _holds_secret(field)
+
+
+def _holds_secret(annotation: Any) -> bool:
+    if annotation is SecretStr:
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_holds_secret(field.annotation) for field in annotation.model_fields.values())
+    return any(_holds_secret(argument) for argument in get_args(annotation))
 
 
 def _describe_unparsable(prefix: str, cls: type[Section]) -> str:
@@ -172,7 +191,8 @@ def _describe_unparsable(prefix: str, cls: type[Section]) -> str:
             try:
                 json.loads(value)
             except json.JSONDecodeError:
-                wrong.append(f"{variable} = {value!r}: a list or table is written as JSON")
+                shown = "" if _holds_secret(table.model_fields[key].annotation) else f" = {value!r}"
+                wrong.append(f"{variable}{shown}: a list or table is written as JSON")
     return "; ".join(wrong)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import REPOSITORY, Stack, free_ports
+from tests.conftest import REPOSITORY, START_SECONDS, Stack, free_ports
 
 
 @dataclass
@@ -23,16 +24,28 @@ class Gateway:
     process: subprocess.Popen[bytes]
     port: int
     log_file: Path
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """HTTP base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def ws_url(self) -> str:
         """WebSocket base URL."""
-        return f"ws://127.0.0.1:{self.port}"
+        return f"ws{self.url.removeprefix('http')}"
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Return once it takes calls; fail where it does not within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"the gateway ended: {self.log()}"
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/readyz", timeout=5, verify=False).status_code == 200:
+                    return
+            time.sleep(0.1)
+        pytest.fail(f"the gateway was not ready within {seconds:g} s: {self.log()}")
 
     def log(self) -> str:
         """Return what it has logged."""
@@ -60,9 +73,10 @@ def run_gateway(folder: Path, environment: Mapping[str, str], **settings: str) -
             env={**environment, "OFFHOOK_GATEWAY__PORT": str(port), "PYTHONPATH": str(REPOSITORY), **settings},
             cwd=folder, stdout=log, stderr=log,
         )  # fmt: skip
-    gateway = Gateway(process, port, log_file)
+    scheme = "https" if "OFFHOOK_ACCESS__TLS_CERTIFICATE" in settings else "http"
+    gateway = Gateway(process, port, log_file, scheme)
     try:
-        Stack(process, {**environment, "OFFHOOK_GATEWAY__PORT": str(port)}, folder).wait_ready()  # type: ignore[arg-type]
+        gateway.wait_ready()
         yield gateway
     finally:
         process.kill()
@@ -74,9 +88,7 @@ def start_gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sta
     """Return what starts a gateway with settings of its own."""
 
     def start(**settings: str) -> contextlib.AbstractContextManager[Gateway]:
-        folder = tmp_path_factory.mktemp("gateway")
-        (folder / "up.log").touch()
-        return run_gateway(folder, stack.environment, **settings)
+        return run_gateway(tmp_path_factory.mktemp("gateway"), stack.environment, **settings)
 
     return start
 

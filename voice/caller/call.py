@@ -10,6 +10,7 @@ import httpx
 
 from orchestration.agent import load_agent
 from orchestration.settings import Configuration
+from voice.access.tls import verification
 from voice.caller.line import place_call
 from voice.caller.questions import question_from_file, question_from_text
 from voice.caller.report import as_json, write_answers
@@ -54,7 +55,7 @@ async def ask(
 async def is_up(gateway_url: str) -> bool:
     """Return whether a gateway at ``gateway_url`` takes calls."""
     try:
-        async with httpx.AsyncClient(timeout=PROBE_SECONDS) as http:
+        async with httpx.AsyncClient(timeout=PROBE_SECONDS, verify=verification(gateway_url)) as http:
             return (await http.get(f"{gateway_url}/readyz")).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
@@ -63,7 +64,10 @@ async def is_up(gateway_url: str) -> bool:
 async def fetch_record(gateway_url: str, call_sid: str) -> dict[str, Any]:
     """Return the gateway's record of the call, once it has closed it."""
     try:
-        async with asyncio.timeout(RECORD_SECONDS), httpx.AsyncClient() as http:
+        async with (
+            asyncio.timeout(RECORD_SECONDS),
+            httpx.AsyncClient(verify=verification(gateway_url)) as http,
+        ):
             while True:
                 response = await http.get(f"{gateway_url}/api/calls/{call_sid}")
                 response.raise_for_status()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from voice.access.tls import verification
 from voice.caller.script import PACKET_SECONDS, CallerScript, Patience, Question
 from voice.errors import CallerError
 from voice.phone.carriers.twilio import ENCODING
@@ -34,7 +35,13 @@ async def place_call(
 
     """
     try:
-        async with connect(url, open_timeout=CONNECT_SECONDS, max_size=None, compression=None) as socket:
+        async with connect(
+            url,
+            open_timeout=CONNECT_SECONDS,
+            max_size=None,
+            compression=None,
+            ssl=verification(url) if url.startswith("wss:") else None,
+        ) as socket:
             stream_sid = f"MZ{secrets.token_hex(16)}"
             await _start(socket, stream_sid, call_sid, parameters)
             script = CallerScript(questions, time.monotonic(), patience or Patience())

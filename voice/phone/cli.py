@@ -20,6 +20,7 @@ def dial(number: str, url: str | None, agent: str) -> None:
 
     from orchestration.settings import load_configuration
     from serving.errors import ServingError
+    from voice.access.tls import verification
 
     try:
         base = url or load_configuration().gateway_url
@@ -29,6 +30,7 @@ def dial(number: str, url: str | None, agent: str) -> None:
             json={"to": number, "agent": agent},
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=20,
+            verify=verification(base),
         )
         reply = response.json()
     except (ServingError, httpx.HTTPError, ValueError) as error:

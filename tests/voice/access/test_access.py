@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.doors import AccessSettings
+from orchestration.settings import load_configuration
+from serving.errors import SettingsError
 from voice.access.gatekeeper import Gatekeeper, is_loopback
 from voice.access.keys import KeyRing, load_keys, new_key, save_keys
 from voice.access.limits import Occupancy, RateLimiter
@@ -130,3 +132,22 @@ def test_occupancy() -> None:
     held.leave("a")
     assert held.enter("a", 2)
     assert held.enter("b", 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OFFHOOK_ACCESS__SESSION_SECRET", "hunter2-short"),
+        ("OFFHOOK_PHONE__TWILIO", "hunter2"),
+        ("OFFHOOK_PHONE__TWILIO", '{"auth_token": ["hunter2"]}'),
+        ("OFFHOOK_PHONE__SIP_WEBHOOK", '{"secret": "hunter2", "base_url": "https://api.example/v1"}'),
+        ("OFFHOOK_WEB__ICE_SERVERS", '[{"urls": "bad", "credential": "hunter2"}]'),
+    ],
+)
+def test_no_error_shows_a_secret(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """A wrong setting beside or in place of a secret is named without its value."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        load_configuration()
+    assert variable.split("__")[1].lower() in str(error.value).lower()
+    assert "hunter2" not in str(error.value)

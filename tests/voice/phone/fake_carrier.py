@@ -26,6 +26,8 @@ from vonage_voice.models import Connect, CreateCallRequest, PhoneEndpoint, ToPho
 NUMBER = "+14155550100"
 #: A number the owner's own check does not let be called.
 UNWANTED = "+14155550177"
+#: A call whose provider fails.
+FAILING = "rtc_failing"
 VONAGE_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 VONAGE_PEM = VONAGE_KEY.private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -63,6 +65,8 @@ class FakeCarrier:
         self.asked.append(Asked(method, path, fields, headers.get("authorization", "")))
         if path == "/check" and fields["to"] == UNWANTED:
             return 403, {"reason": "asked us not to"}
+        if FAILING in path:
+            return 500, {}
         if method == "DELETE":
             return 204, {}
         replies = {

@@ -97,11 +97,17 @@ class CarrierLine:
 
 @asynccontextmanager
 async def carrier_line(
-    url: str, stream: Stream, call_id: str, *, token: str = "", headers: Mapping[str, str] | None = None
+    url: str,
+    stream: Stream,
+    call_id: str,
+    *,
+    token: str = "",
+    headers: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> AsyncIterator[CarrierLine]:
-    """Open a media stream and hold the call while the block lasts."""
+    """Open a media stream and hold the call while the block lasts; ``options`` are those of the socket."""
     async with connect(
-        url, compression=None, max_size=None, additional_headers=dict(headers or {})
+        url, compression=None, max_size=None, additional_headers=dict(headers or {}), **options
     ) as socket:
         for message in stream.start(call_id, token=token):
             await socket.send(message)

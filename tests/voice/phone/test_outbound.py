@@ -142,7 +142,6 @@ async def picked_up(
             await line.until_quiet()
             await line.hang_up()
         record = (await http.get(f"/api/calls/{call_id}")).json()
-    print(gateway.log(), json.dumps(record))
     return await asyncio.to_thread(transcribe, stack, line.recording()), record
 
 

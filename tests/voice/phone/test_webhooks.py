@@ -4,19 +4,20 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import html
 import json
+import re
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from standardwebhooks import Webhook
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import Stack
 from tests.voice.conftest import StartGateway
-from tests.voice.phone.signing import PROXIED, PUBLIC, SIP_SECRET, Carriers, account_settings, media_of
+from tests.voice.phone.signing import PROXIED, PUBLIC, STATUS_FIELD, Carriers, account_settings, media_of
 from tests.voice.phone.streams import STREAMS, Stream
 
 EACH = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -25,7 +26,9 @@ EACH = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name
 @pytest.fixture(scope="module")
 def carriers(start_gateway: StartGateway) -> Iterator[Carriers]:
     """The gateway."""
-    with start_gateway(**account_settings(), OFFHOOK_GATEWAY__MAX_CALLS="2") as gateway:
+    queue = json.dumps({"size": len(STREAMS), "every_seconds": 20})
+    settings = {"OFFHOOK_GATEWAY__MAX_CALLS": "2", "OFFHOOK_PHONE__QUEUE": queue}
+    with start_gateway(**account_settings(), **settings) as gateway:
         yield Carriers(gateway)
 
 
@@ -59,7 +62,7 @@ async def test_a_signed_call_is_answered(carriers: Carriers, stream: Stream) -> 
 def test_unsigned_altered_and_replayed(carriers: Carriers, stream: Stream) -> None:
     """None of them gets a document; each is 403 and counted by its own cause."""
     name = stream.name
-    headers, body = carriers.signed(name, "answer")
+    headers, body = carriers.signed(name, "answer", call_id=f"replayed-{name}")
     wrong = {
         "unsigned": ({}, body),
         "bad_signature": (headers, body + b"&To=%2B19005550199"),
@@ -72,6 +75,8 @@ def test_unsigned_altered_and_replayed(carriers: Carriers, stream: Stream) -> No
     before = carriers.refusals(name, "replayed")
     assert carriers.send(name, "answer", (headers, body)).status_code == 403
     assert carriers.refusals(name, "replayed") == before + 1
+    over = carriers.signed(name, "status", call_id=f"replayed-{name}", **{STATUS_FIELD[name]: "completed"})
+    assert carriers.send(name, "status", over).status_code == 204
 
 
 @pytest.mark.parametrize("name", ["telnyx", "vonage"])
@@ -91,34 +96,43 @@ def test_a_carrier_without_a_secret_is_closed(stack: Stack, stream: Stream) -> N
     assert f"[phone] {stream.name}." in response.json()["error"]
 
 
-async def test_no_stream_without_a_token(carriers: Carriers) -> None:
-    """A stream that comes through the proxy needs a token."""
-    url = f"{carriers.gateway.ws_url}/phone/twilio/media"
-    async with connect(url, compression=None, additional_headers=PROXIED) as socket:
-        for message in STREAMS[0].start("stranger"):
-            await socket.send(message)
-        with pytest.raises(ConnectionClosed) as closed:
-            await socket.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1008
-    assert carriers.refusals("twilio", "no_media_token") >= 1
-
-
-async def test_at_capacity(carriers: Carriers) -> None:
-    """When all lines are busy the webhook gets the carrier's busy document, and the socket a refusal."""
+async def test_waiting_for_a_line(carriers: Carriers) -> None:
+    """Callers hear that they wait, get in in the order they came, and one too many gets the busy signal."""
     url = f"{carriers.gateway.ws_url}/phone/twilio/media"
     async with connect(url, compression=None) as first, connect(url, compression=None) as second:
         for socket, call_id in ((first, "one"), (second, "two")):
             for message in STREAMS[0].start(call_id):
                 await socket.send(message)
             await asyncio.wait_for(socket.recv(), 20)
-        for stream, word in zip(STREAMS, ("Reject", "Reject", "Hangup", "busy"), strict=True):
-            answer = carriers.send(stream.name, "answer", carriers.signed(stream.name, "answer"))
-            assert word in answer.text
-            assert "wss://" not in answer.text
+        again = [_again(carriers, stream.name, "answer") for stream in STREAMS]
+        busy = carriers.send("twilio", "answer", carriers.signed("twilio", "answer"))
+        assert "Reject" in busy.text
+        assert carriers.refusals("twilio", "at_capacity") == 1
         with pytest.raises(InvalidStatus) as refused:
             await connect(url, compression=None)
         assert refused.value.response.status_code == 503
+    await _until_free(carriers)
+    for stream, path in list(zip(STREAMS, again, strict=True))[2:]:
+        _again(carriers, stream.name, path)
+    for stream, path in list(zip(STREAMS, again, strict=True))[:2]:
+        media_of(carriers.send(stream.name, path, carriers.signed(stream.name, path)).text)
+
+
+def _again(carriers: Carriers, carrier: str, path: str) -> str:
+    """Ask to be answered, be told to wait, and return what is asked next."""
+    document = carriers.send(carrier, path, carriers.signed(carrier, path)).text
+    assert "All lines are busy. Please hold the line." in document
+    assert "wss://" not in document
+    found = re.search(rf"{PUBLIC}/phone/{carrier}/(answer[?]wait=[^\"<]+)", html.unescape(document))
+    assert found, document
+    assert found[1] != path
+    return found[1]
+
+
+async def _until_free(carriers: Carriers) -> None:
+    async with asyncio.timeout(20):
+        while carriers.gateway.counted("voice_calls_active", door="twilio") > 0:
+            await asyncio.sleep(0.05)
 
 
 async def test_keys_reach_the_agent(stack: Stack) -> None:
@@ -148,28 +162,6 @@ def test_status_ends_the_call(carriers: Carriers) -> None:
     signed = carriers.signed("twilio", "status", CallStatus="completed")
     assert carriers.send("twilio", "status", signed).status_code == 204
     assert carriers.send("twilio", "status", ({}, b"CallStatus=completed")).status_code == 403
-
-
-def test_a_sip_providers_announcement(carriers: Carriers) -> None:
-    """`realtime.call.incoming`, signed as Standard Webhooks says, is taken once."""
-    from datetime import UTC, datetime
-
-    body = json.dumps({"type": "realtime.call.incoming", "data": {"call_id": "rtc_1", "sip_headers": []}})
-    now = datetime.now(UTC)
-    headers = {
-        "webhook-id": "wh_1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(SIP_SECRET).sign("wh_1", now, body),
-    }
-
-    def send(changed: dict[str, str]) -> int:
-        url = f"{carriers.gateway.url}/phone/sip/incoming"
-        return httpx.post(url, content=body, headers=headers | changed).status_code
-
-    assert send({"webhook-signature": "v1,AAAA"}) == 403
-    assert send({"webhook-timestamp": "1"}) == 403
-    assert send({}) == 200
-    assert send({}) == 403
 
 
 def test_signature_of_the_wrong_secret(carriers: Carriers) -> None:
