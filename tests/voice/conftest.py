@@ -96,23 +96,18 @@ def start_gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sta
 @pytest.fixture(scope="session")
 def speak(stack: Stack) -> Callable[[str], np.ndarray]:
     """Return what lets the mouth say a text: 16-bit samples at 48 kHz."""
+    return lambda text: spoken(stack, text)
 
-    def say(text: str) -> np.ndarray:
-        response = httpx.post(
-            f"http://127.0.0.1:{stack.port('tts')}/v1/audio/speech",
-            json={
-                "model": "x",
-                "voice": "joe",
-                "input": text,
-                "response_format": "pcm",
-                "sample_rate": 24000,
-            },
-            timeout=60,
-        )
-        response.raise_for_status()
-        return np.repeat(np.frombuffer(response.content, dtype="<i2"), 2)
 
-    return say
+def spoken(stack: Stack, text: str) -> np.ndarray:
+    """Return ``text`` in the mouth's voice: 16-bit samples at 48 kHz."""
+    response = httpx.post(
+        f"http://127.0.0.1:{stack.port('tts')}/v1/audio/speech",
+        json={"model": "x", "voice": "joe", "input": text, "response_format": "pcm", "sample_rate": 24000},
+        timeout=60,
+    )
+    response.raise_for_status()
+    return np.repeat(np.frombuffer(response.content, dtype="<i2"), 2)
 
 
 def silence(seconds: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import wraps
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -82,7 +82,6 @@ class CallDesk:
         settings: section ``[phone]``.
         carriers: by name.
         lines: the calls in progress.
-        transfers: tokens of the documents that connect a caller to somebody else.
         dialled: tokens of the calls placed.
 
     Raises:
@@ -97,7 +96,6 @@ class CallDesk:
         settings: PhoneSettings,
         carriers: Mapping[str, Carrier],
         lines: Lines,
-        transfers: OneTimeTokens,
         dialled: OneTimeTokens,
     ) -> None:
         self._reception = reception
@@ -106,7 +104,6 @@ class CallDesk:
         self._policy = CallingPolicy.from_settings(settings)
         self._carriers = carriers
         self._lines = lines
-        self._transfers = transfers
         self._dialled = dialled
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -132,14 +129,15 @@ class CallDesk:
         base = f"{public_url(self._settings, request)}/phone/{carrier.name}"
         token = self._dialled.mint({"agent": agent.name, "screened": "yes"}, time.monotonic())
         answer_url = f"{base}/answer?dial={token}"
-        reply = await send(carrier.dial(self._api_base(carrier), number, answer_url, f"{base}/status"))
+        reply = await send(
+            carrier.dial(api_base(self._settings, carrier), number, answer_url, f"{base}/status")
+        )
         return JSONResponse({"call_id": carrier.dialled(reply), "to": number}, status_code=201)
 
     @for_owners
     async def _hang_up(self, request: Request) -> Response:
         line = self._line(request)
-        await send(line.carrier.hang_up(self._api_base(line.carrier), line.start.call_id))
-        line.call.end("hung up by request")
+        await line.hang_up()
         return JSONResponse({"status": "hung up"})
 
     @for_owners
@@ -150,10 +148,7 @@ class CallDesk:
         line, number = self._line(request), e164(body.to)
         if body.announce:
             await line.say(body.announce)
-        token = self._transfers.mint({"to": number}, time.monotonic())
-        url = f"{public_url(self._settings, request)}/phone/{line.carrier.name}/connect/{token}"
-        await send(line.carrier.transfer(self._api_base(line.carrier), line.start.call_id, number, url))
-        line.call.end("transferred")
+        await line.transfer(number)
         return JSONResponse({"status": "transferred", "to": number})
 
     @for_owners
@@ -168,9 +163,6 @@ class CallDesk:
             raise OutboundError("[phone] outbound names no carrier to call through")
         return self._carriers[self._settings.outbound]
 
-    def _api_base(self, carrier: Carrier) -> str:
-        return self._settings.api_base or carrier.api_base
-
     def _line(self, request: Request) -> Line:
         line = self._lines.find(request.path_params["call_id"])
         if line is None:
@@ -178,6 +170,12 @@ class CallDesk:
         return line
 
 
-def public_url(settings: PhoneSettings, request: Request) -> str:
+def api_base(settings: PhoneSettings, carrier: Carrier) -> str:
+    """Return where the carrier's REST API is."""
+    return settings.api_base or carrier.api_base
+
+
+def public_url(settings: PhoneSettings, connection: HTTPConnection) -> str:
     """Return the base URL under which carriers reach this gateway."""
-    return settings.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    scheme = "https" if connection.url.scheme in ("https", "wss") else "http"
+    return settings.public_url or f"{scheme}://{connection.headers.get('host', '')}"

@@ -71,9 +71,7 @@ class PhoneDoor:
             Vonage(settings.vonage, tolerance_seconds=tolerance),
         ]
         self._carriers = {carrier.name: carrier for carrier in carriers}
-        self._desk = CallDesk(
-            reception, gatekeeper, settings, self._carriers, self._lines, self._transfers, self._dialled
-        )
+        self._desk = CallDesk(reception, gatekeeper, settings, self._carriers, self._lines, self._dialled)
         self._sip = SipDoor(reception, gatekeeper, settings.sip_webhook, self._seen)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -81,7 +79,15 @@ class PhoneDoor:
         sockets = [
             WebSocketRoute(
                 f"/phone/{carrier.name}/media",
-                MediaSocket(carrier, self._reception, self.gatekeeper, self._tokens, self._lines),
+                MediaSocket(
+                    carrier,
+                    self._reception,
+                    self.gatekeeper,
+                    self._settings,
+                    self._tokens,
+                    self._transfers,
+                    self._lines,
+                ),
             )
             for carrier in self._carriers.values()
         ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipecat.frames.frames import (
@@ -11,10 +12,15 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
 )
 
+from llm.errors import ToolError
 from orchestration.call import Call
+from orchestration.control import CallControl
+from voice.errors import OutboundError
 from voice.phone.carriers.base import Carrier
 from voice.phone.keypad import DigitCollector
 from voice.phone.media import Digit, Event, Mark, StreamStart
+from voice.phone.outbound import e164
+from voice.phone.rest import send
 
 #: How long a carrier may take to play what it was sent and say so, seconds.
 PLAYOUT_SECONDS = 20.0
@@ -22,11 +28,23 @@ PLAYOUT_SECONDS = 20.0
 
 @dataclass
 class Line:
-    """One call over a carrier's media stream."""
+    """One call over a carrier's media stream.
+
+    Attributes:
+        carrier: the carrier.
+        start: what the stream said of itself.
+        call: the call.
+        api_base: where the carrier's REST API is.
+        connect_url: makes the URL of the document that connects the caller to a number.
+        keypad: puts keys together.
+
+    """
 
     carrier: Carrier
     start: StreamStart
     call: Call
+    api_base: str
+    connect_url: Callable[[str], str]
     keypad: DigitCollector = field(default_factory=DigitCollector)
     _marks: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -53,6 +71,27 @@ class Line:
         finally:
             del self._marks[name]
 
+    async def hang_up(self) -> None:
+        """Have the carrier end the call.
+
+        Raises:
+            OutboundError: it does not.
+
+        """
+        await send(self.carrier.hang_up(self.api_base, self.start.call_id))
+        self.call.end("hung up by request")
+
+    async def transfer(self, number: str) -> None:
+        """Have the carrier connect the caller to ``number`` (E.164); the call ends here.
+
+        Raises:
+            OutboundError: it does not.
+
+        """
+        url = self.connect_url(number)
+        await send(self.carrier.transfer(self.api_base, self.start.call_id, number, url))
+        self.call.end("transferred")
+
     async def press(self, digits: str) -> None:
         """Press keys towards the other side, once the agent has said what it is saying."""
         await self.call.queue(OutputDTMFFrame.from_string(digits))
@@ -63,6 +102,25 @@ class Line:
         await self.call.queue(
             LLMMessagesAppendFrame(messages=[{"role": "user", "content": text}], run_llm=True)
         )
+
+
+class LineControl(CallControl):
+    """The agent's hands on a carrier's call: it can transfer, too."""
+
+    line: Line
+
+    async def transfer(self, number: str) -> None:
+        """Connect the caller to ``number`` once they have heard what was said.
+
+        Raises:
+            ToolError: the carrier does not.
+
+        """
+        await self.heard()
+        try:
+            await self.line.transfer(e164(number))
+        except OutboundError as error:
+            raise ToolError(str(error), kind="carrier") from None
 
 
 class Lines:

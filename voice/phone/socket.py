@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from orchestration.doors import PhoneSettings
 from telemetry import metrics
 from telemetry.tracing import extract_context
 from voice.access.gatekeeper import Gatekeeper, denial_response
@@ -17,7 +18,8 @@ from voice.access.tokens import OneTimeTokens
 from voice.errors import AccessDeniedError, HandshakeError
 from voice.mediawatch import MediaWatch
 from voice.phone.carriers.base import Carrier
-from voice.phone.lines import Line, Lines
+from voice.phone.desk import api_base, public_url
+from voice.phone.lines import Line, LineControl, Lines
 from voice.phone.media import SAMPLE_RATE, Audio, Event, StreamGuard, StreamStart
 from voice.phone.serializer import GuardedSerializer
 from voice.reception import Place, Reception, RefusedError
@@ -67,7 +69,9 @@ class MediaSocket:
         carrier: whose stream it is.
         reception: admits calls.
         gatekeeper: admits people.
+        settings: section ``[phone]``.
         tokens: those minted in answer documents; each opens one stream.
+        transfers: tokens of the documents that connect a caller to somebody else.
         lines: where the call is found while it lasts.
 
     """
@@ -77,13 +81,17 @@ class MediaSocket:
         carrier: Carrier,
         reception: Reception,
         gatekeeper: Gatekeeper,
+        settings: PhoneSettings,
         tokens: OneTimeTokens,
+        transfers: OneTimeTokens,
         lines: Lines,
     ) -> None:
         self._carrier = carrier
         self._reception = reception
         self._gatekeeper = gatekeeper
+        self._settings = settings
         self._tokens = tokens
+        self._transfers = transfers
         self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,8 +166,16 @@ class MediaSocket:
             on_audible=recorder.audible,
         )
         transport = _transport(socket, serializer, lambda: call.end(socket.end_reason))
-        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE, screened=screened)
-        line = Line(self._carrier, start, call)
+        control = LineControl()
+        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE, control=control, screened=screened)
+        base = f"{public_url(self._settings, socket)}/phone/{self._carrier.name}"
+        control.line = line = Line(
+            self._carrier,
+            start,
+            call,
+            api_base(self._settings, self._carrier),
+            lambda number: f"{base}/connect/{self._transfers.mint({'to': number}, time.monotonic())}",
+        )
         self._lines.add(line)
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,0 +1,94 @@
+"""Every door at once, one call each: each is answered rightly, and each has a trace of its own.
+
+A door is one line of :data:`DOORS`: its name in traces, and a caller that asks for the capital of France through it
+and returns the answer as its side has it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import expect
+
+from telemetry.names import CALL_DOOR
+from telemetry.store import SpanStore
+from tests.conftest import Stack
+from tests.voice.conftest import silence, spoken, transcribe, write_wav
+from tests.voice.phone.line import carrier_line
+from tests.voice.phone.streams import STREAMS
+from tests.voice.web.conftest import open_page
+
+QUESTION = "What is the capital of France?"
+#: How long a caller of a machine that serves all doors at once waits for something to happen, milliseconds.
+PATIENCE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What every caller has.
+
+    Attributes:
+        stack: whom to call.
+        question: mono 16-bit samples at 48 kHz.
+        folder: for files of its own.
+
+    """
+
+    stack: Stack
+    question: np.ndarray
+    folder: Path
+
+
+async def through_the_browser(caller: Caller) -> str:
+    """Ask on the page; return what it shows."""
+    microphone = write_wav(caller.folder / "microphone.wav", silence(6), caller.question, silence(60))
+    async with open_page(caller.stack.gateway_url, microphone) as page:
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.locator(".line.you")).to_contain_text("France", timeout=PATIENCE_MS)
+        answer = page.locator(".line.agent").last
+        await expect(answer).to_contain_text("Paris", timeout=PATIENCE_MS)
+        await page.get_by_role("button", name="Hang up").click()
+        return await answer.inner_text()
+
+
+async def over_the_telephone(caller: Caller) -> str:
+    """Ask over Twilio's media stream; return what can be heard."""
+    pcm = caller.question[::6].astype("<i2").tobytes()
+    async with carrier_line(caller.stack.media_url, STREAMS[0], "all-doors") as line:
+        await line.until_heard(0.5)
+        await line.until_quiet()
+        asked = len(line.heard)
+        line.say(pcm)
+        await line.until_heard(0.5, since=asked)
+        await line.until_quiet()
+        await line.hang_up()
+    return await asyncio.to_thread(transcribe, caller.stack, line.recording(asked))
+
+
+DOORS: dict[str, Callable[[Caller], Awaitable[str]]] = {
+    "web": through_the_browser,
+    "twilio": over_the_telephone,
+}
+
+
+async def test_all_doors_at_once(stack: Stack, tmp_path: Path) -> None:
+    """Each caller hears of Paris; `offhook trace` shows one call a door, and no span of another's in it."""
+    caller = Caller(stack, await asyncio.to_thread(spoken, stack, QUESTION), tmp_path)
+    store = SpanStore(stack.folder / "calls.sqlite")
+    before = {span.trace_id for span in store.calls(1000)}
+    answers = await asyncio.gather(*(ask(caller) for ask in DOORS.values()))
+    for door, answer in zip(DOORS, answers, strict=True):
+        assert "Paris" in answer, door
+    async with asyncio.timeout(30):
+        while len(calls := [span for span in store.calls(1000) if span.trace_id not in before]) < len(DOORS):
+            await asyncio.sleep(0.1)
+    assert sorted(str(call.attributes[CALL_DOOR]) for call in calls) == sorted(DOORS)
+    assert len({call.trace_id for call in calls}) == len(DOORS)
+    for call in calls:
+        shown = await asyncio.to_thread(stack.offhook, "trace", call.trace_id)
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.count("call (gateway)") == 1
+        assert "asr.server (asr)" in shown.stdout
+        assert "tts.server (tts)" in shown.stdout
