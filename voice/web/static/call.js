@@ -95,7 +95,7 @@ export class Call extends EventTarget {
     if (message.type === "signalling" && message.message?.type === "peerLeft") {
       this.#finish("The agent hung up.");
     } else if (message.label === RTVI && message.type === "server-message" && message.data?.type === "ended") {
-      this.#finish(`The call has ended: ${message.data.reason}.`);
+      this.#finish(ending(message.data.reason));
     } else if (message.label === RTVI) {
       this.#emit("message", message);
     }
@@ -184,6 +184,19 @@ export class Call extends EventTarget {
     const { error = "" } = await response.json().catch(() => ({}));
     throw refusal(response.status, error);
   }
+}
+
+/** Why a call has ended, in words for the caller; the server's own are for its log. */
+const ENDINGS = [
+  ["nobody spoke", "The call has ended, because nobody spoke for a while."],
+  ["the caller said nothing", "The call has ended, because you said nothing for a while."],
+  ["reached max_call_seconds", "The call has ended: it was as long as a call may be."],
+  ["no audio", "The call has ended: no sound came from your microphone any more."],
+  ["the agent hung up", "The agent hung up."],
+];
+
+function ending(reason) {
+  return ENDINGS.find(([beginning]) => reason.startsWith(beginning))?.[1] ?? "The call has ended.";
 }
 
 function refusal(status, error) {
