@@ -224,8 +224,11 @@ class TrtllmProfile(Started):
 
     engine: Literal["trtllm"]
     tensor_parallel: int = Field(default=1, ge=1)
-    batched_tokens: int = Field(default=2048, ge=16)
+    batched_tokens: int = Field(
+        default=2048, ge=16, description="Token budget of one step; longer prompts are read in pieces."
+    )
     kv_cache_share: float = Field(default=0.85, gt=0, lt=1)
+    tool_parser: str = Field(default="", description="trtllm-serve's --tool_parser; empty: no tools.")
 
 
 class OpenAIProfile(Base):

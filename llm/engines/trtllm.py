@@ -1,4 +1,4 @@
-"""Command line of TensorRT-LLM's ``trtllm-serve`` (options as documented for 1.2)."""
+"""Command line of TensorRT-LLM's ``trtllm-serve`` (options as in the source of 1.2)."""
 
 from pathlib import Path
 
@@ -18,7 +18,12 @@ def build(profile: TrtllmProfile, place: Place) -> Command:
         "--max_num_tokens", str(profile.batched_tokens),
         "--max_seq_len", str(profile.context_tokens),
         "--kv_cache_free_gpu_memory_fraction", str(profile.kv_cache_share),
+        "--enable_chunked_prefill",
     ]  # fmt: skip
     if profile.tensor_parallel > 1:
         argv += ["--tp_size", str(profile.tensor_parallel)]
+    if profile.tool_parser:
+        argv += ["--tool_parser", profile.tool_parser]
+    if place.traces_url:
+        argv += ["--otlp_traces_endpoint", place.traces_url]
     return Command((*argv, *profile.extra_arguments), dict(profile.environment))

@@ -15,6 +15,10 @@ PROFILES: dict[str, dict[str, Any]] = {
     "llamacpp-ngram": {
         "engine": "llamacpp", "model": "/models/small.gguf", "speculation": {"method": "ngram", "tokens": 4},
     },
+    "llamacpp-draft-model": {
+        "engine": "llamacpp", "model": "/models/small.gguf",
+        "speculation": {"method": "draft_model", "tokens": 4, "model": "/models/tiny.gguf"},
+    },
     "sglang": {"engine": "sglang", "model": "org/model", "quantization": "fp8", "tensor_parallel": 2,
                "tool_parser": "qwen"},
     "sglang-ngram": {"engine": "sglang", "model": "org/model", "speculation": {"method": "ngram", "tokens": 4}},
@@ -22,7 +26,9 @@ PROFILES: dict[str, dict[str, Any]] = {
                            "speculation": {"method": "draft_model", "tokens": 3, "model": "org/draft"}},
     "sglang-eagle3": {"engine": "sglang", "model": "org/model",
                       "speculation": {"method": "eagle3", "tokens": 3, "model": "org/head"}},
-    "trtllm": {"engine": "trtllm", "model": "org/model", "tensor_parallel": 2},
+    "sglang-eagle": {"engine": "sglang", "model": "org/model",
+                     "speculation": {"method": "eagle", "tokens": 3, "model": "org/head"}},
+    "trtllm": {"engine": "trtllm", "model": "org/model", "tensor_parallel": 2, "tool_parser": "qwen3"},
     "vllm": {**VLLM, "quantization": "fp8", "kv_cache_dtype": "fp8", "tensor_parallel": 2},
     "vllm-cpu": {**VLLM, **CPU},
     "vllm-dummy": {**VLLM, "load_format": "dummy", "prefix_caching": False, "cuda_graphs": False},
