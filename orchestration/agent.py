@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from orchestration.errors import AgentError
 from orchestration.part import Part
 from orchestration.tools import ToolDefinition
+from tts.lexicon import MAX_DICTIONARY_ENTRIES, SaidForm, WrittenForm
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -147,6 +148,11 @@ class Agent(Part):
     vocabulary: tuple[Annotated[str, StringConstraints(min_length=1, max_length=80)], ...] = Field(
         (), max_length=100, description="Names and terms the ear should expect."
     )
+    lexicon: dict[WrittenForm, SaidForm] = Field(
+        {},
+        max_length=MAX_DICTIONARY_ENTRIES,
+        description="How words are said: written form to other text, or to phonemes in << >>.",
+    )
     models: Models = Models()
     sampling: Sampling = Sampling()
     turns: Turns = Turns()
@@ -168,6 +174,13 @@ class Agent(Part):
         if self.tool_choice == "required" and not names:
             raise ValueError("tool_choice = 'required': there are no tools")
         return self
+
+    @property
+    def set_phrases(self) -> tuple[str, ...]:
+        """What the agent says word for word in many calls."""
+        silence = self.silence
+        phrases = (self.greeting, silence.filler, silence.reprompt, silence.apology, silence.goodbye)
+        return tuple(phrase for phrase in phrases if phrase)
 
     @property
     def version(self) -> str:

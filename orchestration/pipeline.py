@@ -340,10 +340,11 @@ def _mouth(
         on_audio=recorder.mouth_audio,
         is_speculating=lambda: speaker.gate.is_speculating,
         text_language=agent.language,
+        lexicon=agent.lexicon,
         api_key=NO_KEY,
         url=f"{configuration.tts_url}/tts/websocket",
         extra_headers=dict(recorder.call_headers()),
-        settings=MouthService.Settings(voice=agent.voice, model="offhook"),
+        settings=MouthService.Settings(voice=agent.voice, model="offhook", language=agent.language),
     )
 
 

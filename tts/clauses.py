@@ -11,8 +11,11 @@ Pure: no clock, no I/O; times are passed in.
 import re
 from collections.abc import Sequence
 from enum import Enum
+from typing import TypeVar
 
 import sentencex  # type: ignore[import-untyped]
+
+T = TypeVar("T")
 
 #: Ends of sentences that need no space after them.
 _WIDE_ENDS = "。！？｡।॥؟۔"
@@ -44,7 +47,8 @@ class ClauseSplitter:
         clause_characters: least length of a chunk that ends at a clause rather than a sentence: of the first
             chunk, the second, and so on; the last value holds for the rest. Characters.
         max_characters: a chunk is cut at a space, at the latest here.
-        max_wait_seconds: text that has waited this long is cut at its last space; None waits for ever.
+        max_wait_seconds: text that has waited this long is cut at its last space: the first chunk, the second,
+            and so on; the last value holds for the rest. Empty waits for ever.
 
     """
 
@@ -54,12 +58,12 @@ class ClauseSplitter:
         *,
         clause_characters: Sequence[int] = (10, 40, 80),
         max_characters: int = 200,
-        max_wait_seconds: float | None = None,
+        max_wait_seconds: Sequence[float] = (),
     ) -> None:
         self._language = language.split("-")[0].lower()
         self._clause_characters = tuple(clause_characters)
         self._max_characters = max_characters
-        self._max_wait_seconds = max_wait_seconds
+        self._max_wait_seconds = tuple(max_wait_seconds)
         self._buffer = ""
         self._waiting_since: float | None = None
         self._chunks = 0
@@ -72,9 +76,9 @@ class ClauseSplitter:
     @property
     def due(self) -> float | None:
         """When :meth:`tick` should be called, seconds; None while nothing waits."""
-        if self._waiting_since is None or self._max_wait_seconds is None or not self._buffer.strip():
+        if self._waiting_since is None or not self._max_wait_seconds or not self._buffer.strip():
             return None
-        return self._waiting_since + self._max_wait_seconds
+        return self._waiting_since + _at_or_last(self._max_wait_seconds, self._chunks)
 
     def feed(self, text: str, now: float) -> list[str]:
         """Take ``text`` that arrived at ``now`` (seconds) and return the chunks that are complete."""
@@ -115,7 +119,7 @@ class ClauseSplitter:
 
     def _find_cut(self, *, final: bool = False) -> int:
         """Return the length of the chunk to cut off, 0 for none yet."""
-        least = self._clause_characters[min(self._chunks, len(self._clause_characters) - 1)]
+        least = _at_or_last(self._clause_characters, self._chunks)
         last_clause = 0
         for match in _CANDIDATE.finditer(self._buffer):
             end = match.end()
@@ -199,3 +203,7 @@ class ClauseSplitter:
                 continue
             return index + 1
         return 0
+
+
+def _at_or_last(values: Sequence[T], index: int) -> T:
+    return values[min(index, len(values) - 1)]

@@ -75,7 +75,7 @@ class _Context:
         self.last_text = now
         self._unbuffered = delay_ms == 0
         self._splitter = ClauseSplitter(
-            request.language or "en", max_wait_seconds=None if self._unbuffered else delay_ms / 1000
+            request.language or "en", max_wait_seconds=() if self._unbuffered else (delay_ms / 1000,)
         )
 
     @property

@@ -4,9 +4,19 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 #: Phonemes written inline, as Cartesia's clients do: ``<<m|ɛ|t|f|ˈ|ɔ|ɹ|m|ɪ|n>>``.
 INLINE_IPA = re.compile(r"<<([^<>]+)>>")
+#: Entries of a dictionary that comes with an agent or a request.
+MAX_DICTIONARY_ENTRIES = 200
+WrittenForm = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+SaidForm = Annotated[str, StringConstraints(max_length=200)]
+#: Lexicons that came with requests and are kept ready.
+LEXICONS_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,12 @@ class Lexicon:
                     "" if phonemes else said,
                     ipa_of(phonemes[1]) if phonemes else None,
                 )
+
+
+@lru_cache(maxsize=LEXICONS_KEPT)
+def lexicon_of(entries: frozenset[tuple[str, str]]) -> Lexicon:
+    """Return the lexicon of ``entries``; those asked for again and again are made once."""
+    return Lexicon(dict(entries))
 
 
 def ipa_of(inline: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tts.errors import RequestError
+from tts.lexicon import MAX_DICTIONARY_ENTRIES, SaidForm, WrittenForm
 from tts.sound import RawFormat, to_base64
 from tts.speech import TimedWord
 
@@ -43,7 +44,11 @@ class GenerationConfig(_Message):
 
 
 class OpenRequest(_Message):
-    """What the first message of a context settles for all of it."""
+    """What the first message of a context settles for all of it.
+
+    ``traceparent`` and ``pronunciation_dict`` are Offhook's own: the trace the context belongs to, and a dictionary
+    of the context's own (:class:`tts.lexicon.Lexicon`), which goes before the one with ``pronunciation_dict_id``.
+    """
 
     output_format: OutputFormat
     voice: VoiceSpecifier = VoiceSpecifier()
@@ -52,6 +57,7 @@ class OpenRequest(_Message):
     generation_config: GenerationConfig | None = None
     max_buffer_delay_ms: int | None = Field(None, ge=0, le=MAX_BUFFER_DELAY_MS)
     pronunciation_dict_id: str | None = None
+    pronunciation_dict: dict[WrittenForm, SaidForm] = Field({}, max_length=MAX_DICTIONARY_ENTRIES)
     traceparent: str | None = None
 
 

@@ -17,7 +17,7 @@ from tts.errors import RequestError
 from tts.espeak import Phonemizer
 from tts.http import SpeechEndpoint
 from tts.kokoro import KokoroEngine
-from tts.lexicon import EMPTY, Lexicon
+from tts.lexicon import EMPTY, Lexicon, lexicon_of
 from tts.messages import OpenRequest, raw_format
 from tts.metrics import WAITING
 from tts.piper import PiperEngine
@@ -52,7 +52,6 @@ class TtsService:
             name: CachedEngine(name, self._engine(voice), cache, max_characters=settings.cache_characters)
             for name, voice in settings.voices.items()
         }
-        self._lexicons = {name: Lexicon(entries) for name, entries in settings.lexicons.items()}
         self._pauses = Pauses(settings.clause_pause_seconds, settings.sentence_pause_seconds)
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -83,7 +82,7 @@ class TtsService:
         target: RawFormat,
         *,
         language: str | None = None,
-        lexicon: str | None = None,
+        lexicon: Lexicon = EMPTY,
         speed: float = 1.0,
         volume: float = 1.0,
         surplus: bool = False,
@@ -91,7 +90,7 @@ class TtsService:
         """Return a speaker for one stream.
 
         Raises:
-            RequestError: there is no such voice or lexicon.
+            RequestError: there is no such voice.
 
         """
         name = voice or self._settings.default_voice
@@ -102,7 +101,7 @@ class TtsService:
             self._pool,
             self._pauses,
             language=language,
-            lexicon=_choose("pronunciation dictionary", lexicon, self._lexicons) if lexicon else EMPTY,
+            lexicon=lexicon,
             speed=speed,
             volume=volume,
             surplus=surplus,
@@ -142,11 +141,17 @@ class TtsService:
             request.voice.id,
             raw_format(request.output_format),
             language=request.language,
-            lexicon=request.pronunciation_dict_id,
+            lexicon=self._lexicon_for(request),
             speed=config.speed if config else 1.0,
             volume=config.volume if config else 1.0,
             surplus=others >= self._settings.fair_contexts,
         )
+
+    def _lexicon_for(self, request: OpenRequest) -> Lexicon:
+        entries: dict[str, str] = {}
+        if name := request.pronunciation_dict_id:
+            entries |= _choose("pronunciation dictionary", name, self._settings.lexicons)
+        return lexicon_of(frozenset((entries | request.pronunciation_dict).items()))
 
     async def _warm_up(self, voice: str) -> None:
         speaker = self.open_speaker(voice, RawFormat("pcm_s16le", 24000))

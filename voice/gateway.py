@@ -18,6 +18,8 @@ from orchestration.settings import Configuration
 from telemetry import metrics
 from telemetry.slo import load_objectives
 from telemetry.tracing import local_store
+from tts.errors import TtsError
+from tts.prerender import prerender
 from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.engine_metrics import EngineMetrics
 from voice.errors import AccessDeniedError
@@ -34,6 +36,8 @@ POLL_SECONDS = 1.0
 IMPEDED_POLL_SECONDS = 0.2
 #: How long one of them may take to say so, seconds. A busy server answers between two decodes.
 POLL_TIMEOUT_SECONDS = 5.0
+#: Name of the mouth among the servers a call needs.
+MOUTH = "tts"
 
 
 class GatewayService:
@@ -109,9 +113,13 @@ class GatewayService:
             await self._watch_servers(http, ready)
 
     async def _watch_servers(self, http: httpx.AsyncClient, ready: Callable[[], None]) -> None:
+        mouth_is_new = True
         while True:
             metrics.TASKS.set(len(asyncio.all_tasks()))
             missing = [name for name, url in self._needed.items() if not await _is_ready(http, url)]
+            if mouth_is_new and MOUTH not in missing:
+                await self._prerender()
+            mouth_is_new = MOUTH in missing
             impediment = f"waiting for {', '.join(missing)}" if missing else ""
             if impediment != self._reception.impediment:
                 logger.info("calls: %s", impediment or "welcome")
@@ -119,6 +127,19 @@ class GatewayService:
             if not missing:
                 ready()
             await asyncio.sleep(IMPEDED_POLL_SECONDS if missing else POLL_SECONDS)
+
+    async def _prerender(self) -> None:
+        for agent in self._reception.agents.values():
+            try:
+                await prerender(
+                    self._configuration.tts_url,
+                    agent.set_phrases,
+                    voice=agent.voice,
+                    language=agent.language,
+                    lexicon=agent.lexicon,
+                )
+            except TtsError as error:
+                logger.warning("agent %s: its set phrases are not rendered ahead: %s", agent.name, error)
 
     async def _call(self, request: Request) -> Response:
         """Return what is known of a call, its conversation included."""
@@ -133,7 +154,7 @@ class GatewayService:
 
 
 def _ready_urls(configuration: Configuration) -> dict[str, str]:
-    bases = {"asr": configuration.asr_url, "tts": configuration.tts_url}
+    bases = {"asr": configuration.asr_url, MOUTH: configuration.tts_url}
     return {name: f"http{url.removeprefix('ws')}/readyz" for name, url in bases.items()}
 
 

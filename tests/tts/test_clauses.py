@@ -96,7 +96,7 @@ def test_sentences_of_other_languages(language: str, text: str, first: str) -> N
 
 def test_text_that_waits_too_long_is_given_out_at_a_space() -> None:
     """After the longest wait, what is there is said, but not half a word."""
-    splitter = ClauseSplitter(max_wait_seconds=0.5)
+    splitter = ClauseSplitter(max_wait_seconds=(0.5,))
     assert splitter.feed("the number of peop", 10.0) == []
     assert splitter.due == pytest.approx(10.5)
     assert splitter.tick(10.4) == []
@@ -106,7 +106,7 @@ def test_text_that_waits_too_long_is_given_out_at_a_space() -> None:
 
 def test_nothing_waits_after_a_flush() -> None:
     """A flushed splitter asks for no tick."""
-    splitter = ClauseSplitter(max_wait_seconds=0.5)
+    splitter = ClauseSplitter(max_wait_seconds=(0.5,))
     splitter.feed("some words", 0.0)
     splitter.flush()
     assert splitter.due is None
