@@ -46,3 +46,19 @@ def test_no_such_agent() -> None:
     """The error says which there are."""
     with pytest.raises(AgentError, match="concierge"):
         load_agent("nobody")
+
+
+def test_how_words_are_said_and_what_is_said_often(tmp_path: Path) -> None:
+    """A lexicon is a table of the file; phrases that are said word for word are known beforehand."""
+    path = tmp_path / "a.toml"
+    path.write_text(
+        "name = 'shop'\nsystem_prompt = 'x'\ngreeting = 'Hello.'\n[lexicon]\nnginx = 'engine x'\n"
+        "[silence]\nreprompt = ''\n"
+    )
+    agent = load_agent(str(path))
+    assert agent.lexicon == {"nginx": "engine x"}
+    assert agent.set_phrases[0] == "Hello."
+    assert "" not in agent.set_phrases
+    path.write_text("name = 'shop'\nsystem_prompt = 'x'\n[lexicon]\n'' = 'nothing'\n")
+    with pytest.raises(AgentError, match="lexicon"):
+        load_agent(str(path))
