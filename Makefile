@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help call up test check models privacy-model system requirements clean
+.PHONY: help call up test check models models-test privacy-model system requirements clean
 
 help:
 	@echo "make call    set up, start the stack, and hold a spoken turn"
@@ -21,7 +21,7 @@ call: $(VENV)/.installed models
 up: $(VENV)/.installed models
 	$(BIN)/offhook up
 
-test: $(VENV)/.installed-dev models privacy-model system .venv-vllm/.installed
+test: $(VENV)/.installed-dev models-test privacy-model system .venv-vllm/.installed
 	$(BIN)/python -m pytest
 
 # Finds names in texts that are recorded; only the tests and [telemetry] record_content need it.
@@ -47,6 +47,10 @@ check: $(VENV)/.installed-dev
 models: $(VENV)/.installed
 	@echo "Models"
 	@$(BIN)/offhook models pull
+
+# The tests also ask a model that knows more languages than English.
+models-test: models
+	@$(BIN)/offhook models pull whisper-base
 
 $(VENV)/.uv: requirements/uv.txt
 	@echo "Virtual environment in $(VENV)"

@@ -17,12 +17,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from asr.ear import Ear
 from asr.engine import Engine
 from asr.errors import AsrError, MessageError
+from asr.events import Action, DecodeRequest, EndRequest, Kind, TurnEvent
 from asr.guard import believed
 from asr.scheduler import Priority
 from asr.settings import AsrSettings
 from asr.spans import TurnSpans
 from asr.transcript import Transcript
-from asr.turn import Action, DecodeRequest, EndRequest, Kind, TurnEvent
 from asr.whisper import DecodeJob
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,12 @@ SLICE_SECONDS = 0.25
 #: How far a stream may run ahead of real time before it waits for its own decodes, seconds.
 LEAD_SECONDS = 1.0
 
-PRIORITIES = {Kind.FINAL: Priority.FINAL, Kind.EAGER: Priority.EAGER, Kind.PARTIAL: Priority.PARTIAL}
+PRIORITIES = {
+    Kind.FINAL: Priority.FINAL,
+    Kind.EAGER: Priority.EAGER,
+    Kind.AHEAD: Priority.EAGER,
+    Kind.PARTIAL: Priority.PARTIAL,
+}
 
 
 class Dialect(Protocol):
@@ -55,6 +60,9 @@ class Dialect(Protocol):
 
     def advanced(self, heard_seconds: float) -> list[str]:
         """Return the messages that are due at this stream time, seconds."""
+
+    def decided(self, ear: Ear) -> list[str]:
+        """Return the messages that are due once the ear has taken an answer of the models."""
 
     def closed(self, ear: Ear) -> list[str]:
         """Return the messages with which a connection ends in peace."""
@@ -221,6 +229,7 @@ class Connection:
         self._waiting.discard(future)
         try:
             yield
+            self._send(self._dialect.decided(self._ear))
         except asyncio.CancelledError:
             pass
         except Exception as error:

@@ -7,7 +7,8 @@ import numpy as np
 
 from asr.audio import AudioBuffer, AudioInput, Samples
 from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
-from asr.turn import Action, TurnDetector
+from asr.events import Action
+from asr.turn import TurnDetector
 
 #: Audio kept: the longest window, the longest pause after it, and some.
 KEEP_SECONDS = 40.0

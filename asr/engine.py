@@ -1,6 +1,7 @@
 """The models and the threads they run in, shared by every stream of the process."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Hashable, Mapping
@@ -18,14 +19,26 @@ from asr.whisper import DecodeJob, Whisper
 logger = logging.getLogger(__name__)
 
 
+class _Lane:
+    """One place where batches are decoded, and the least urgent that it takes."""
+
+    def __init__(self, least: Priority) -> None:
+        self.least = least
+        self.work = asyncio.Event()
+
+
 class Engine:
-    """Runs decodes and end-of-turn judgements off the event loop, one batch at a time.
+    """Runs decodes and end-of-turn judgements off the event loop, one batch a lane at a time.
+
+    The first of several lanes is kept free for finals and eager decodes, so that none of them waits for a partial
+    or a file that is already being decoded. The last lane takes whatever comes next.
 
     Args:
         models: loaded models, by the name that requests use.
         speech: the VAD.
         end: smart-turn.
         scheduler: what decides the order.
+        lanes: batches that may run side by side.
         max_waiting_files: file windows that may wait before :exc:`OverloadError`.
 
     """
@@ -37,6 +50,7 @@ class Engine:
         end: EndDetector,
         scheduler: DecodeScheduler,
         *,
+        lanes: int,
         max_waiting_files: int,
     ) -> None:
         self.models = models
@@ -47,10 +61,11 @@ class Engine:
         self._files = 0
         self._futures: dict[Ticket, asyncio.Future[Transcript | None]] = {}
         self._streams: set[Hashable] = set()
-        self._work = asyncio.Event()
-        # One thread each: decoding is the bottleneck and must not be slowed by its own kind; smart-turn is
-        # asked at the same moment as the eager decode and runs beside it.
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="asr-decode")
+        self._lanes = [
+            _Lane(Priority.FILE if number == lanes - 1 else Priority.EAGER) for number in range(lanes)
+        ]
+        self._decoder = ThreadPoolExecutor(lanes, thread_name_prefix="asr-decode")
+        # smart-turn is asked while the turn is being decoded, and must not wait for that.
         self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn")
 
     def open(self, stream: Hashable) -> None:
@@ -90,7 +105,8 @@ class Engine:
         for dropped in self._scheduler.submit(ticket, time.monotonic()):
             metrics.DROPPED.inc()
             self._resolve(dropped, None)
-        self._work.set()
+        for lane in self._lanes:
+            lane.work.set()
         return future
 
     def judge(self, audio: Samples) -> asyncio.Future[float]:
@@ -100,26 +116,25 @@ class Engine:
     async def run(self) -> None:
         """Decode what is queued until cancelled."""
         try:
-            while True:
-                await self._next_batch()
+            async with asyncio.TaskGroup() as group:
+                for lane in self._lanes:
+                    group.create_task(self._run(lane), name="asr-lane")
         finally:
             self._decoder.shutdown(wait=False, cancel_futures=True)
             self._judge.shutdown(wait=False, cancel_futures=True)
             for future in self._futures.values():
                 future.cancel()
 
-    async def _next_batch(self) -> None:
-        wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams))
-        if wait is None or wait > 0:
-            self._work.clear()
-            try:
+    async def _run(self, lane: _Lane) -> None:
+        while True:
+            wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams), lane.least)
+            if wait == 0:
+                await self._decode(self._scheduler.next_batch(lane.least))
+                continue
+            lane.work.clear()
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._work.wait()
-            except TimeoutError:
-                pass
-            return
-        batch = self._scheduler.next_batch()
-        await self._decode(batch)
+                    await lane.work.wait()
 
     async def _decode(self, batch: list[Ticket]) -> None:
         model = self.models[batch[0].model]

@@ -9,10 +9,11 @@ from starlette.datastructures import QueryParams
 
 from asr import parameters
 from asr.audio import SAMPLE_RATE, AudioInput, Encoding
+from asr.confidence import Thresholds
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
+from asr.events import Action, EventType, TurnEvent
 from asr.transcript import Word
-from asr.turn import Action, EventType, Thresholds, TurnEvent
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,10 @@ class FluxDialect:
 
     def advanced(self, heard_seconds: float) -> list[str]:
         """Return nothing: in Flux nothing happens by time alone."""
+        return []
+
+    def decided(self, ear: Ear) -> list[str]:
+        """Return nothing: a turn in which nothing was understood is no event."""
         return []
 
     def closed(self, ear: Ear) -> list[str]:

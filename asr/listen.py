@@ -12,10 +12,11 @@ from starlette.datastructures import QueryParams
 
 from asr import parameters
 from asr.audio import SAMPLE_RATE, AudioInput, Encoding
+from asr.confidence import Thresholds
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
+from asr.events import Action, EventType, TurnEvent
 from asr.transcript import Transcript, Word
-from asr.turn import Action, EventType, Thresholds, TurnEvent
 
 #: Quiet that ends an utterance where the client does not say, milliseconds. Deepgram's own 10 ms would cut at
 #: every breath, because its model hears on across them and Whisper does not.
@@ -148,10 +149,9 @@ class ListenDialect:
             return [], []
         if kind != "Finalize":
             raise MessageError("type must be one of KeepAlive, Finalize, CloseStream")
-        if not ear.turns.busy:
-            return [self._results(Transcript(""), ear.heard_seconds, ear.heard_seconds, finalized=True)], []
         self._finalizing = True
-        return [], ear.turns.force_end()
+        actions = ear.turns.force_end()
+        return ([] if actions else self.decided(ear)), actions
 
     def heard(self, event: TurnEvent) -> list[str]:
         """Return the messages for a turn event."""
@@ -185,6 +185,13 @@ class ListenDialect:
             return []
         end, self._last_word_end = self._last_word_end, None
         return [_message("UtteranceEnd", channel=[0, 1], last_word_end=round(end, 3))]
+
+    def decided(self, ear: Ear) -> list[str]:
+        """Return the empty answer to a Finalize after which nothing was understood."""
+        if not self._finalizing or ear.turns.busy:
+            return []
+        self._finalizing = False
+        return [self._results(Transcript(""), ear.heard_seconds, ear.heard_seconds, finalized=True)]
 
     def closed(self, ear: Ear) -> list[str]:
         """Return the summary with which the server says goodbye."""

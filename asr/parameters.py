@@ -7,12 +7,14 @@ from typing import cast, get_args
 from starlette.datastructures import QueryParams
 
 from asr.audio import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, Encoding
+from asr.confidence import Thresholds
 from asr.errors import ParameterError
-from asr.turn import Thresholds
 
 END_RANGE = (0.5, 0.9)
 EAGER_RANGE = (0.3, 0.9)
 TIMEOUT_RANGE_MS = (500, 10000)
+#: Stands for a language that is to be detected.
+DETECT = "auto"
 MAX_KEYTERMS = 100
 MAX_KEYTERM_LENGTH = 100
 
@@ -89,14 +91,16 @@ def keyterms(values: Sequence[object]) -> tuple[str, ...]:
 
 
 def language(value: str | None) -> str | None:
-    """Return the ISO 639-1 code of a language tag such as ``en-GB``; None to detect the language.
+    """Return the ISO 639-1 code of a language tag such as ``en-GB``, :data:`DETECT`, or None where none is named.
 
     Raises:
         ParameterError: it is no language tag.
 
     """
-    if not value or value in ("auto", "multi"):
+    if not value:
         return None
+    if value in (DETECT, "multi"):
+        return DETECT
     code = value.split("-")[0].lower()
     if not (code.isalpha() and 2 <= len(code) <= 3):
         raise ParameterError(f"language={_short(value)}: must be a language tag such as en or en-GB")

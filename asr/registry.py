@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
-from asr.errors import ParameterError
+from asr.errors import AsrError, ParameterError
+from asr.parameters import DETECT
 from asr.settings import AsrSettings
 from asr.whisper import Whisper
 from modelstore import locate
+
+#: What a model in CTranslate2's format has; without the second faster-whisper would ask the hub for one.
+MODEL_FILES = ("model.bin", "tokenizer.json")
 
 
 class Registry:
@@ -29,19 +33,11 @@ class Registry:
 
         Raises:
             ModelMissingError: one has not been pulled.
+            AsrError: one is no model that CTranslate2 can read.
 
         """
         names = {settings.model: settings.model, **settings.models}
-        models = {
-            name: Whisper(
-                locate(source),
-                device=settings.device,
-                compute_type=settings.compute_type,
-                cpu_threads=settings.cpu_threads,
-                settings=settings.decode,
-            )
-            for name, source in names.items()
-        }
+        models = {name: _load(source, settings) for name, source in names.items()}
         return cls(models, settings.model, settings.model_aliases)
 
     def choose(self, requested: str) -> str:
@@ -66,10 +62,34 @@ class Registry:
         """
         whisper = self.models[model]
         if not whisper.multilingual:
-            if requested not in (None, "en"):
+            if requested not in (None, "en", DETECT):
                 raise ParameterError(f"language={requested}: model {model} knows English alone")
             return "en"
-        code = requested or (None if default == "auto" else default)
-        if code is not None and code not in whisper.languages:
+        code = requested or default
+        if code == DETECT:
+            return None
+        if code not in whisper.languages:
             raise ParameterError(f"language={code}: model {model} does not know it")
         return code
+
+
+def _load(source: str, settings: AsrSettings) -> Whisper:
+    path = locate(source)
+    missing = [name for name in MODEL_FILES if not (path / name).is_file()]
+    if missing:
+        raise AsrError(
+            f"model {source}: {path} has no {' and no '.join(missing)}, as a model in CTranslate2's format has; "
+            f"make one with: ct2-transformers-converter --model {path} --output_dir {path}-ct2 "
+            "--copy_files tokenizer.json preprocessor_config.json"
+        )
+    try:
+        return Whisper(
+            path,
+            device=settings.device,
+            compute_type=settings.compute_type,
+            cpu_threads=settings.cpu_threads,
+            workers=settings.lanes,
+            settings=settings.decode,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise AsrError(f"model {source}: {path} cannot be loaded: {error}") from None

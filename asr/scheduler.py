@@ -75,24 +75,36 @@ class DecodeScheduler:
         """Forget what waits for a stream that has gone."""
         self._waiting = [ticket for ticket in self._waiting if ticket.stream != stream]
 
-    def wait_seconds(self, now: float, streams: int) -> float | None:
-        """Return how long the next batch should still wait for company; None where nothing waits."""
-        if not self._waiting:
-            return None
-        if streams <= 1 or len(self._waiting) >= min(self._max_batch, streams):
-            return 0.0
-        return max(0.0, min(ticket.submitted for ticket in self._waiting) + self._max_wait - now)
+    def wait_seconds(self, now: float, streams: int, least: Priority = Priority.FILE) -> float | None:
+        """Return how long the next batch should still wait for company; None where nothing waits.
 
-    def next_batch(self) -> list[Ticket]:
-        """Take the most urgent tickets of one model off the queue."""
-        if not self._waiting:
+        Args:
+            now: the time, seconds.
+            streams: how many are open.
+            least: what is less urgent is not looked at.
+
+        """
+        waiting = [ticket for ticket in self._waiting if ticket.priority <= least]
+        if not waiting:
+            return None
+        if streams <= 1 or len(waiting) >= min(self._max_batch, streams):
+            return 0.0
+        return max(0.0, min(ticket.submitted for ticket in waiting) + self._max_wait - now)
+
+    def next_batch(self, least: Priority = Priority.FILE) -> list[Ticket]:
+        """Take the most urgent tickets of one model off the queue; none that are less urgent than ``least``."""
+        order = sorted(
+            (ticket for ticket in self._waiting if ticket.priority <= least),
+            key=lambda ticket: (ticket.priority, ticket.submitted),
+        )
+        if not order:
             return []
-        order = sorted(self._waiting, key=lambda ticket: (ticket.priority, ticket.submitted))
         first = order[0]
         together = [
             ticket for ticket in order if (ticket.model, ticket.priority) == (first.model, first.priority)
         ]
-        batch = together[: self._max_batch]
+        # A batch cannot be interrupted, and a window of a file takes longer than any turn.
+        batch = together[: 1 if first.priority is Priority.FILE else self._max_batch]
         self._waiting = [ticket for ticket in self._waiting if ticket not in batch]
         return batch
 

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from asr.audio import SAMPLE_RATE, AudioInput
+from asr.confidence import Thresholds
 from asr.connection import Connection, Dialect
 from asr.detectors import EndDetector, SpeechDetector
 from asr.ear import Ear
@@ -25,9 +26,11 @@ from asr.registry import Registry
 from asr.scheduler import DecodeScheduler, Priority
 from asr.settings import AsrSettings
 from asr.spans import TurnSpans
-from asr.transcriptions import error_response, transcribe
-from asr.turn import Thresholds, TurnDetector
+from asr.transcriptions import Task, error_response, transcribe
+from asr.turn import TurnDetector
 from asr.whisper import DecodeJob
+from modelstore import ModelError
+from serving.errors import ServingError
 from telemetry import logs
 from telemetry.tracing import extract_context
 
@@ -54,11 +57,20 @@ class AsrService:
             WebSocketRoute("/v1/listen", self._listen),
             Route("/v1/models", self._models),
             Route("/v1/audio/transcriptions", self._transcriptions, methods=["POST"]),
+            Route("/v1/audio/translations", self._translations, methods=["POST"]),
         ]
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Load the models, decode once, and decode what comes until cancelled."""
-        loaded = await asyncio.to_thread(load, self._settings)
+        """Load the models, decode once, and decode what comes until cancelled.
+
+        Raises:
+            ServingError: a model is missing or cannot be read.
+
+        """
+        try:
+            loaded = await asyncio.to_thread(load, self._settings)
+        except (AsrError, ModelError) as error:
+            raise ServingError(str(error)) from None
         async with asyncio.TaskGroup() as group:
             group.create_task(loaded.engine.run(), name="asr-engine")
             await _warm_up(loaded.engine)
@@ -105,9 +117,15 @@ class AsrService:
         await Connection(websocket, ear, dialect, engine, self._settings, TurnSpans(trace)).serve()
 
     async def _transcriptions(self, request: Request) -> Response:
+        return await self._file(request, "transcribe")
+
+    async def _translations(self, request: Request) -> Response:
+        return await self._file(request, "translate")
+
+    async def _file(self, request: Request, task: Task) -> Response:
         if self._loaded is None:
             return error_response(LOADING, 503, "server_error")
-        return await transcribe(request, self._loaded.engine, self._loaded.registry, self._settings)
+        return await transcribe(request, task, self._loaded.engine, self._loaded.registry, self._settings)
 
     async def _models(self, _: Request) -> Response:
         names = self._loaded.registry.models if self._loaded else ()
@@ -140,6 +158,7 @@ def load(settings: AsrSettings) -> Loaded:
 
     Raises:
         ModelMissingError: a model has not been pulled.
+        AsrError: a model cannot be read.
 
     """
     registry = Registry.load(settings)
@@ -153,6 +172,7 @@ def load(settings: AsrSettings) -> Loaded:
         SpeechDetector(),
         EndDetector(),
         scheduler,
+        lanes=settings.lanes,
         max_waiting_files=settings.max_waiting_files,
     )
     return Loaded(registry, engine)

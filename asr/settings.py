@@ -18,6 +18,15 @@ class TurnSettings(BaseModel):
     quiet_threshold: float = Field(
         default=0.3, gt=0, lt=1, description="VAD probability below which speech is no longer going on"
     )
+    falling_threshold: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="VAD probability below which a turn may be ending: it is decoded ahead, in case it is",
+    )
+    falling_interval_seconds: float = Field(
+        default=0.3, ge=0, le=5, description="least time between two such decodes of one stream"
+    )
     start_seconds: float = Field(
         default=0.096, gt=0, le=1, description="speech in a row before the ear begins to listen to a turn"
     )
@@ -150,9 +159,15 @@ class AsrSettings(Section):
     compute_type: str = Field(
         default="auto", description="auto: int8 on a CPU, float16 on a GPU; or one of CTranslate2's"
     )
+    lanes: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="decodes that run side by side; the first of several is kept free for what a caller waits for",
+    )
     cpu_threads: int = Field(default=1, ge=1, le=64, description="threads of one decode on a CPU")
     language: str = Field(
-        default="en", min_length=2, max_length=3, description="ISO 639-1 code, or auto to detect"
+        default="en", pattern="^([a-z]{2,3}|auto)$", description="ISO 639-1 code, or auto to detect"
     )
     max_batch: int = Field(default=8, ge=1, le=256, description="most decodes in one batch")
     batch_wait_seconds: float = Field(

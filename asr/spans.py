@@ -4,7 +4,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from asr import metrics
-from asr.turn import EventType, TurnEvent
+from asr.events import EventType, TurnEvent
 from telemetry import names
 from telemetry.tracing import tracer
 

@@ -1,5 +1,6 @@
 """What decoding a stretch of audio gives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -52,3 +53,20 @@ class Transcript:
     def confidence(self) -> float:
         """Mean confidence of the words, 0 to 1."""
         return sum(word.confidence for word in self.words) / len(self.words) if self.words else 0.0
+
+
+def join(parts: Sequence[Transcript]) -> Transcript:
+    """Return one transcript of consecutive parts."""
+    parts = [part for part in parts if part.text]
+    if len(parts) <= 1:
+        return parts[0] if parts else Transcript("")
+    words = tuple(word for part in parts for word in part.words)
+    segments = tuple(segment for part in parts for segment in part.segments)
+    text = " ".join(part.text for part in parts)
+    return Transcript(text, words, segments, parts[-1].language, parts[-1].language_probability)
+
+
+def of_words(transcript: Transcript, words: Sequence[Word]) -> Transcript:
+    """Return what is left of ``transcript`` with some of its words alone."""
+    text = " ".join(word.text for word in words)
+    return Transcript(text, tuple(words), (), transcript.language, transcript.language_probability)

@@ -3,117 +3,22 @@
 One :class:`TurnDetector` follows one stream. It is told the VAD probability of every window, the transcripts
 and the end probabilities it asked for, and answers with events for the client and requests for the models.
 
-The quiet that confirms an end follows from Bayes' rule. smart-turn and the text, against the odds of a mere
-hesitation, give the odds that the turn was complete when the quiet began. A pause inside a turn lasts ``t`` or
-longer with probability ``exp(-t / pause_seconds)`` (speech resumes at a constant rate), a finished turn stays
-quiet for ever, so quiet of ``t`` multiplies the odds by ``exp(t / pause_seconds)``. The turn ends when the
-posterior passes the client's ``eot_threshold``; the quiet needed is therefore a continuous function of the
-confidence, and it is kept between ``min_quiet_seconds`` and ``max_quiet_seconds``.
+The whole turn is decoded at the first sign that the voice falls, before the VAD calls it quiet. If speech goes
+on, that decode was a partial; if it does not, it is the transcript of the turn, some 50 ms earlier.
 """
 
 import enum
-import math
-from dataclasses import dataclass
 
 from asr.completeness import completeness
+from asr.confidence import Thresholds, confidence, needed_quiet, prior
+from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
-from asr.transcript import Transcript, Word
+from asr.transcript import Transcript, join, of_words
 
-#: smart-turn's probabilities are taken no nearer to 0 and 1 than this.
-MAX_END_PROBABILITY = 0.97
 #: Half a VAD window: times are compared no more exactly than they are known, seconds.
 TOLERANCE_SECONDS = 0.016
 #: Words this near the end of a long window are decoded again with what follows them, seconds.
 UNSETTLED_SECONDS = 2.0
-
-
-class Kind(enum.IntEnum):
-    """What a decode is for; the lower goes first."""
-
-    FINAL = 0
-    EAGER = 1
-    PARTIAL = 2
-
-
-@dataclass(frozen=True, eq=False)
-class DecodeRequest:
-    """Decode the audio between two stream times.
-
-    Attributes:
-        kind: what it is for.
-        start: stream time of the first sample, seconds.
-        end: stream time after the last sample, seconds.
-        words: whether word times are wanted as well.
-        speech_probability: mean VAD probability of what was taken for speech in this turn.
-
-    """
-
-    kind: Kind
-    start: float
-    end: float
-    words: bool
-    speech_probability: float
-
-
-@dataclass(frozen=True, eq=False)
-class EndRequest:
-    """Ask smart-turn whether the turn in this audio is complete."""
-
-    start: float
-    end: float
-
-
-class EventType(enum.StrEnum):
-    """The events of Deepgram's Flux protocol."""
-
-    START = "StartOfTurn"
-    UPDATE = "Update"
-    EAGER_END = "EagerEndOfTurn"
-    RESUMED = "TurnResumed"
-    END = "EndOfTurn"
-
-
-class Trigger(enum.StrEnum):
-    """Why a turn ended."""
-
-    MODEL = "model"
-    MANUAL = "manual"
-    TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True)
-class TurnEvent:
-    """One event for the client; times in seconds of stream time."""
-
-    type: EventType
-    turn_index: int
-    start: float
-    end: float
-    transcript: Transcript
-    end_confidence: float
-    last_speech: float
-    trigger: Trigger | None = None
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What a client may choose for its stream.
-
-    Attributes:
-        end: confidence at which a turn is confirmed, 0.5 to 0.9.
-        eager: confidence at which an end is announced early, 0.3 to 0.9; None for never.
-        timeout: quiet after which a turn ends however unsure, seconds.
-        fixed_quiet: quiet after which a turn ends, whatever was said, seconds; None to judge by confidence.
-
-    """
-
-    end: float = 0.7
-    eager: float | None = None
-    timeout: float = 5.0
-    fixed_quiet: float | None = None
-
-
-Action = TurnEvent | DecodeRequest | EndRequest
 
 
 class _State(enum.Enum):
@@ -146,6 +51,9 @@ class TurnDetector:
         self._current = Transcript("")
         self._partial: DecodeRequest | None = None
         self._next_partial = 0.0
+        self._ahead: DecodeRequest | None = None
+        self._ahead_transcript: Transcript | None = None
+        self._next_ahead = 0.0
         self._partial_interval = self._settings.partial_interval_seconds
         self._commit: DecodeRequest | None = None
         self._forced: Trigger | None = None
@@ -154,6 +62,7 @@ class TurnDetector:
         self._forget_quiet()
 
     def _forget_quiet(self) -> None:
+        self._ahead = None
         self._eager: DecodeRequest | None = None
         self._eager_transcript: Transcript | None = None
         self._end_request: EndRequest | None = None
@@ -187,8 +96,13 @@ class TurnDetector:
             self._commit = None
             return self._committed_to(transcript)
         if request is self._eager:
+            if transcript is None and request.kind is Kind.AHEAD:
+                # With the quiet that has followed, a word may be clear enough to be believed.
+                return [self._decode_all(Kind.EAGER)]
             self._eager_transcript = transcript or Transcript("")
             return self._eager_transcribed()
+        if request is self._ahead:
+            self._ahead_transcript = transcript or Transcript("")
         if request is self._partial:
             self._partial = None
             return self._partially_transcribed(transcript)
@@ -233,18 +147,27 @@ class TurnDetector:
         return []
 
     def _while_speaking(self, probability: float) -> list[Action]:
+        if probability >= self._settings.falling_threshold:
+            self._ahead = None
         if probability >= self._settings.quiet_threshold:
             self._last_speech = self._now
-            return [*self._maybe_commit(), *self._maybe_partial()]
-        if self._now - self._last_speech < self._settings.eager_quiet_seconds - TOLERANCE_SECONDS:
-            return []
+        if self._now - self._last_speech >= self._settings.eager_quiet_seconds - TOLERANCE_SECONDS:
+            return self._fall_quiet()
+        if probability < self._settings.falling_threshold:
+            return self._maybe_ahead()
+        return [*self._maybe_commit(), *self._maybe_partial()]
+
+    def _fall_quiet(self) -> list[Action]:
         self._state = _State.QUIET
-        decode = self._decode_all(Kind.EAGER)
         if self.thresholds.fixed_quiet is not None:
             self._end_log_odds = 0.0
-            return [decode]
-        self._end_request = EndRequest(self._turn_start, self._now)
-        return [decode, self._end_request]
+        else:
+            self._end_request = EndRequest(self._turn_start, self._now)
+        wanted: list[Action] = [self._end_request] if self._end_request else []
+        if self._ahead is None or self._ahead_transcript == Transcript(""):
+            return [self._decode_all(Kind.EAGER), *wanted]
+        self._partial, self._eager, self._eager_transcript = None, self._ahead, self._ahead_transcript
+        return [*self._eager_transcribed(), *wanted]
 
     def _while_quiet(self) -> list[Action]:
         if self._run_start is None:
@@ -275,19 +198,32 @@ class TurnDetector:
     def _maybe_partial(self) -> list[Action]:
         if self._partial or self._commit or self._now < self._next_partial:
             return []
+        self._partial = self._decode_so_far(Kind.PARTIAL)
+        return [self._partial]
+
+    def _maybe_ahead(self) -> list[Action]:
+        """Decode the turn in case it is ending, unless that was done a moment ago or nothing is understood."""
+        doubtful = self._partial_interval > self._settings.partial_interval_seconds
+        if self._ahead or self._commit or self._now < self._next_ahead or doubtful:
+            return []
+        self._next_ahead = self._now + self._settings.falling_interval_seconds
+        self._partial = self._ahead = self._decode_so_far(Kind.AHEAD)
+        self._ahead_transcript = None
+        return [self._ahead]
+
+    def _decode_so_far(self, kind: Kind) -> DecodeRequest:
         if not self._announced and not self._committed:
             # Nothing understood so far: a caller's first words are recent, hold music goes on for minutes.
             oldest = self._now - self._settings.commit_seconds
             self._turn_start = self._window_start = max(self._window_start, oldest)
         self._next_partial = self._now + self._partial_interval
-        self._partial = self._request(Kind.PARTIAL, words=False)
-        return [self._partial]
+        return self._request(kind, words=kind is not Kind.PARTIAL)
 
     def _maybe_commit(self) -> list[Action]:
         long = self._now - self._window_start >= self._settings.max_window_seconds
         if self._commit or not long or not self._announced:
             return []
-        self._partial = None
+        self._partial = self._ahead = None
         self._commit = self._request(Kind.FINAL)
         return [self._commit]
 
@@ -320,15 +256,15 @@ class TurnDetector:
             self._committed.append(transcript)
             self._current = Transcript("")
             return [self._event(EventType.UPDATE)]
-        self._committed.append(_of_words(transcript, kept))
-        self._current = _of_words(transcript, list(transcript.words[len(kept) :]))
+        self._committed.append(of_words(transcript, kept))
+        self._current = of_words(transcript, list(transcript.words[len(kept) :]))
         self._window_start = kept[-1].end
         return [self._event(EventType.UPDATE)]
 
     # The end.
 
     def _decode_all(self, kind: Kind) -> DecodeRequest:
-        self._partial = self._commit = None
+        self._partial = self._ahead = self._commit = None
         self._eager = self._request(kind)
         return self._eager
 
@@ -369,11 +305,7 @@ class TurnDetector:
 
     def needed_quiet(self) -> float:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
-        if self.thresholds.fixed_quiet is not None:
-            return self.thresholds.fixed_quiet
-        needed = self._settings.pause_seconds * (log_odds(self.thresholds.end) - self._completeness())
-        longest = min(self._settings.max_quiet_seconds, self.thresholds.timeout)
-        return min(max(needed, self._settings.min_quiet_seconds), longest)
+        return needed_quiet(self._completeness(), self.thresholds, self._settings)
 
     def _completeness(self) -> float:
         """Return the log odds that the turn was complete when the quiet began."""
@@ -384,8 +316,7 @@ class TurnDetector:
         """Return the probability that no more speech is coming in this turn."""
         if self._end_log_odds is None or self._state is not _State.QUIET:
             return 0.0
-        quiet = self._now - self._last_speech
-        return 1 / (1 + math.exp(-(self._completeness() + quiet / self._settings.pause_seconds)))
+        return confidence(self._completeness(), self._now - self._last_speech, self._settings)
 
     def _end(self, trigger: Trigger) -> TurnEvent:
         event = self._event(EventType.END, trigger)
@@ -412,30 +343,3 @@ class TurnDetector:
 
     def _text(self) -> Transcript:
         return join([*self._committed, self._current])
-
-
-def log_odds(probability: float) -> float:
-    """Return ``log(p / (1 - p))``."""
-    return math.log(probability / (1 - probability))
-
-
-def prior(probability: float, settings: TurnSettings) -> float:
-    """Return the log odds that a turn is complete, from smart-turn's probability alone."""
-    believed = min(max(probability, 1 - MAX_END_PROBABILITY), MAX_END_PROBABILITY)
-    return settings.end_weight * log_odds(believed) - math.log(settings.hesitation_odds)
-
-
-def join(parts: list[Transcript]) -> Transcript:
-    """Return one transcript of consecutive parts."""
-    parts = [part for part in parts if part.text]
-    if len(parts) <= 1:
-        return parts[0] if parts else Transcript("")
-    words = tuple(word for part in parts for word in part.words)
-    segments = tuple(segment for part in parts for segment in part.segments)
-    text = " ".join(part.text for part in parts)
-    return Transcript(text, words, segments, parts[-1].language, parts[-1].language_probability)
-
-
-def _of_words(transcript: Transcript, words: list[Word]) -> Transcript:
-    text = " ".join(word.text for word in words)
-    return Transcript(text, tuple(words), (), transcript.language, transcript.language_probability)

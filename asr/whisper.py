@@ -63,15 +63,36 @@ def choose_device(device: str, compute_type: str) -> tuple[str, str]:
 
 
 class Whisper:
-    """A loaded model."""
+    """A loaded model.
+
+    Args:
+        path: directory of a CTranslate2 model.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        compute_type: number format of CTranslate2, or ``auto``.
+        cpu_threads: threads of one decode on a CPU.
+        settings: how to decode.
+        workers: batches that may be decoded side by side.
+
+    """
 
     def __init__(
-        self, path: Path, *, device: str, compute_type: str, cpu_threads: int, settings: DecodeSettings
+        self,
+        path: Path,
+        *,
+        device: str,
+        compute_type: str,
+        cpu_threads: int,
+        settings: DecodeSettings,
+        workers: int = 1,
     ) -> None:
         self.device, self.compute_type = choose_device(device, compute_type)
         self._settings = settings
         self._model = WhisperModel(
-            str(path), device=self.device, compute_type=self.compute_type, cpu_threads=cpu_threads
+            str(path),
+            device=self.device,
+            compute_type=self.compute_type,
+            cpu_threads=cpu_threads,
+            num_workers=workers,
         )
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 

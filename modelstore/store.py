@@ -42,7 +42,7 @@ def locate(name: str) -> Path:
     path = models_dir() / name
     if path.is_dir():
         return path
-    raise ModelMissingError(f"model {name!r} is not in {models_dir()}; run `offhook models pull`")
+    raise ModelMissingError(f"model {name!r} is not in {models_dir()}; run `offhook models pull {name}`")
 
 
 def hub_directory(name: str) -> str:

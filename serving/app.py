@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from serving.errors import ServingError
+
 logger = logging.getLogger(__name__)
 
 
@@ -82,6 +84,9 @@ def build_app(
     async def supervise() -> None:
         try:
             await service.run(readiness.ready)
+        except ServingError as error:
+            readiness.failed(str(error))
+            on_failure()
         except Exception as error:
             logger.exception("%s failed", service.name)
             readiness.failed(f"{type(error).__name__}: {error}")

@@ -20,11 +20,32 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.settings import DecodeSettings
 from asr.whisper import Whisper
 from modelstore import ModelMissingError, locate
+from modelstore.catalog import CatalogModel, Wheel
+from modelstore.pull import pull
 
 REPOSITORY = Path(__file__).parents[2]
 #: How long the server may take to load its model and warm up, seconds.
 START_SECONDS = 120
 MODEL = "whisper-tiny.en"
+MULTILINGUAL = "whisper-base"
+#: Spoken sentences in nine languages, with their texts: data in a package that is not installed.
+SAMPLES = CatalogModel(
+    name="multilingual-samples",
+    title="Spoken sentences in nine languages",
+    licence="MIT",
+    default=False,
+    wheels={
+        "pytest-audioeval": Wheel(
+            version="0.1.3",
+            bytes=3959807,
+            sha256="8b97369347232d43180dd9860189c547ccc8dedb42b7c21d511ddc5a05ef7ecc",
+        )
+    },
+    files={
+        f"{language}.wav": [f"pytest_audioeval/samples/audio/{language}/pangrama.wav"]
+        for language in ("fr", "it", "pt")
+    },
+)
 
 
 def pulled(name: str) -> Path:
@@ -33,6 +54,13 @@ def pulled(name: str) -> Path:
         return locate(name)
     except ModelMissingError as error:
         pytest.fail(str(error))
+
+
+def foreign(language: str) -> Samples:
+    """Return a sentence spoken in another language, at 16 kHz."""
+    pull(SAMPLES, print)
+    spoken: Samples = decode_audio(str(locate(SAMPLES.name) / f"{language}.wav"), sampling_rate=SAMPLE_RATE)
+    return spoken
 
 
 def free_port() -> int:
@@ -111,12 +139,15 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return the real server, warmed up."""
     pulled(MODEL)
+    pulled(MULTILINGUAL)
     port = free_port()
     folder = tmp_path_factory.mktemp("ear")
     log = folder / "asr.log"
     env = {
         **os.environ,
         "OFFHOOK_ASR__PORT": str(port),
+        "OFFHOOK_ASR__LANGUAGE": "auto",
+        "OFFHOOK_ASR__MODELS": json.dumps({MULTILINGUAL: MULTILINGUAL}),
         "OFFHOOK_ASR__SEND_TIMEOUT_SECONDS": "2",
         "OFFHOOK_ASR__IDLE_TIMEOUT_SECONDS": "5",
         "OFFHOOK_TRACE_STORE": str(log.with_name("calls.sqlite")),

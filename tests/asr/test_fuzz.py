@@ -22,11 +22,12 @@ from asr.audio import Samples
 from asr.detectors import SpeechDetector
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
+from asr.events import Action, DecodeRequest, EndRequest, TurnEvent
 from asr.flux import FluxDialect, FluxParameters
 from asr.listen import ListenDialect, ListenParameters
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, Word
-from asr.turn import Action, DecodeRequest, EndRequest, TurnDetector, TurnEvent
+from asr.turn import TurnDetector
 from tests.asr.conftest import Server, linear16, silence
 
 #: Messages altogether; about half go to each protocol.

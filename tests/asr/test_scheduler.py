@@ -36,6 +36,27 @@ def test_what_waits_together_runs_together() -> None:
     assert [[item.stream for item in queue.next_batch()] for _ in range(3)] == [[0, 1], [2], [9]]
 
 
+def test_a_lane_for_the_urgent_takes_nothing_else() -> None:
+    """What a caller waits for goes to the free lane; partials and files are left to the other."""
+    queue = scheduler()
+    partial, eager = ticket(1, Priority.PARTIAL), ticket(2, Priority.EAGER)
+    queue.submit(partial, 0)
+    assert queue.wait_seconds(0, streams=1, least=Priority.EAGER) is None
+    assert queue.next_batch(Priority.EAGER) == []
+    queue.submit(eager, 1)
+    assert queue.wait_seconds(1, streams=1, least=Priority.EAGER) == 0.0
+    assert queue.next_batch(Priority.EAGER) == [eager]
+    assert queue.next_batch() == [partial]
+
+
+def test_windows_of_files_are_decoded_one_by_one() -> None:
+    """A batch cannot be interrupted, so that none is long."""
+    queue = scheduler()
+    for stream in range(3):
+        queue.submit(ticket(stream, Priority.FILE), stream)
+    assert [len(queue.next_batch()) for _ in range(3)] == [1, 1, 1]
+
+
 def test_a_newer_decode_replaces_what_still_waits() -> None:
     """An eager decode drops the stream's partial; a partial drops only the older partial."""
     queue = scheduler()

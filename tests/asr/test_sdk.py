@@ -6,6 +6,7 @@ import json
 import wave
 from collections.abc import Callable
 
+import av
 import numpy as np
 import pytest
 import websockets
@@ -19,6 +20,7 @@ from asr.audio import MULAW, SAMPLE_RATE, Samples
 from tests.asr.conftest import Server, linear16, play, silence
 
 SENTENCE = "What time is it?"
+OTHER = "What's the weather like in New York?"
 
 
 def client(server: Server) -> AsyncDeepgramClient:
@@ -163,6 +165,7 @@ async def test_openai_transcriptions(server: Server, speech: Callable[[str], Sam
             response_format="verbose_json",
             timestamp_granularities=["word", "segment"],
         )
+        assert verbose.language == "english"
         assert verbose.segments
         assert verbose.words
         assert verbose.words[-1].end <= verbose.duration + 0.5
@@ -170,6 +173,63 @@ async def test_openai_transcriptions(server: Server, speech: Callable[[str], Sam
         assert srt.startswith("1\n00:00:00,")
         vtt = await create(model="whisper-1", file=("a.wav", data), response_format="vtt")
         assert vtt.startswith("WEBVTT\n\n00:00:00.")
+
+
+async def test_openai_transcriptions_stream(server: Server, speech: Callable[[str], Samples]) -> None:
+    """With stream=True the SDK gets the text of a long file part by part, and whole at the end."""
+    audio = np.concatenate([speech(SENTENCE), silence(30.0), speech(OTHER)])
+    async with AsyncOpenAI(base_url=f"{server.http}/v1", api_key="unused", max_retries=0) as openai:
+        stream = await openai.audio.transcriptions.create(
+            model="gpt-4o-transcribe", file=("a.wav", wav(audio)), stream=True
+        )
+        events = [event async for event in stream]
+        with pytest.raises(BadRequestError) as refused:
+            await openai.audio.transcriptions.create(
+                model="whisper-1", file=("a.wav", wav(audio)), stream=True, response_format="srt"
+            )
+    *deltas, done = events
+    assert len(deltas) == 2
+    assert all(event.type == "transcript.text.delta" for event in deltas)
+    assert done.type == "transcript.text.done"
+    assert "".join(event.delta for event in deltas) == done.text  # type: ignore[union-attr]
+    assert "time is it" in deltas[0].delta.lower()  # type: ignore[union-attr]
+    assert "weather" in deltas[1].delta.lower()  # type: ignore[union-attr]
+    assert refused.value.param == "stream"
+
+
+CONTAINERS = {
+    "mp3": ("mp3", "libmp3lame", 16000),
+    "ogg": ("ogg", "libopus", 48000),
+    "webm": ("webm", "libopus", 48000),
+    "m4a": ("mp4", "aac", 44100),
+    "flac": ("flac", "flac", 16000),
+    "wav": ("wav", "pcm_mulaw", 8000),
+}
+
+
+def encoded(audio: Samples, container: str, codec: str, rate: int) -> bytes:
+    """Return audio as a file of some container and codec."""
+    buffer = io.BytesIO()
+    pcm = np.frombuffer(linear16(resample(audio, rate)), "<i2")
+    frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+    frame.sample_rate = rate
+    with av.open(buffer, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        for part in (frame, None):
+            out.mux(stream.encode(part))
+    return buffer.getvalue()
+
+
+async def test_files_of_any_common_format(server: Server, speech: Callable[[str], Samples]) -> None:
+    """mp3, ogg, webm, m4a, flac and wav give the same words, whatever the file is called."""
+    async with AsyncOpenAI(base_url=f"{server.http}/v1", api_key="unused", max_retries=0) as openai:
+        for name, form in CONTAINERS.items():
+            data = encoded(speech(SENTENCE), *form)
+            for suffix in (name, "bin"):
+                heard = await openai.audio.transcriptions.create(
+                    model="whisper-1", file=(f"speech.{suffix}", data)
+                )
+                assert "time is it" in heard.text.lower(), (name, suffix)
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr.confidence import Thresholds
+from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, Word
-from asr.turn import (
-    Action,
-    DecodeRequest,
-    EndRequest,
-    EventType,
-    Kind,
-    Thresholds,
-    Trigger,
-    TurnDetector,
-    TurnEvent,
-)
+from asr.turn import TurnDetector
 
 WINDOW = 0.032
 SETTINGS = TurnSettings()
+#: VAD probability at which the voice falls.
+FALLING = SETTINGS.falling_threshold - 0.02
 
 
 def said(text: str) -> Transcript:
@@ -73,6 +67,10 @@ class Caller:
         else:
             self.take(self.turns.transcribed(request, said(self.text) if self.text else None))
 
+    def decodes(self, *kinds: Kind) -> list[DecodeRequest]:
+        """Return the decodes of some kinds that were asked for."""
+        return [item for item in self.requests if isinstance(item, DecodeRequest) and item.kind in kinds]
+
     def kinds(self) -> list[EventType]:
         """Return the event types so far, without partials."""
         return [event.type for event in self.events if event.type is not EventType.UPDATE]
@@ -89,10 +87,76 @@ def test_a_turn_starts_with_its_first_words_and_ends_after_short_quiet() -> None
     assert SETTINGS.min_quiet_seconds <= end.end - end.last_speech <= SETTINGS.min_quiet_seconds + 2 * WINDOW
     assert end.trigger is Trigger.MODEL
     assert end.end_confidence >= 0.7
-    assert (
-        sum(request.kind is Kind.EAGER for request in caller.requests if isinstance(request, DecodeRequest))
-        == 1
-    )
+    assert len(caller.decodes(Kind.AHEAD, Kind.EAGER, Kind.FINAL)) == 1
+
+
+def test_what_was_decoded_as_the_voice_fell_is_the_transcript() -> None:
+    """The decode starts before the VAD calls it quiet; where its result comes later, the end waits for it."""
+    caller = Caller(Thresholds(eager=0.5))
+    caller.speak(1.0)
+    caller.answering = False
+    caller.hear(WINDOW, FALLING)
+    (ahead,) = caller.decodes(Kind.AHEAD)
+    assert ahead.end == caller.time
+    caller.rest(0.3)
+    assert caller.decodes(Kind.EAGER) == []
+    assert EventType.EAGER_END not in caller.kinds()
+    for request in caller.requests[-2:]:
+        caller.answer(request)
+    caller.rest(0.1)
+    assert caller.kinds()[-2:] == [EventType.EAGER_END, EventType.END]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_voice_that_rises_again_leaves_a_partial(answered: bool) -> None:
+    """What was decoded ahead is progress where speech goes on, and the turn is decoded again with all its words."""
+    caller = Caller(text="I would like")
+    caller.speak(0.6)
+    caller.answering = answered
+    caller.hear(WINDOW, FALLING)
+    (ahead,) = caller.decodes(Kind.AHEAD)
+    caller.answering = True
+    caller.speak(0.1)
+    if not answered:
+        caller.answer(ahead)
+    assert caller.events[-1].transcript.text == "I would like"
+    caller.text = "I would like a dog."
+    caller.speak(0.6)
+    caller.rest(2.0)
+    assert caller.events[-1].type is EventType.END
+    assert caller.events[-1].transcript.text == "I would like a dog."
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_word_that_is_not_believed_ahead_has_a_second_chance(late: bool) -> None:
+    """Where nothing is believed of what was decoded ahead, the turn is decoded again with the quiet after it."""
+    caller = Caller(text="")
+    caller.speak(0.3)
+    caller.answering = not late
+    caller.hear(WINDOW, FALLING)
+    caller.text = "Yes."
+    caller.rest(0.064)
+    if late:
+        caller.answering = True
+        caller.take(caller.turns.transcribed(caller.decodes(Kind.AHEAD)[0], None))
+        caller.answer(caller.requests[-2])
+    caller.rest(1.6)
+    assert len(caller.decodes(Kind.EAGER)) == 1
+    assert caller.events[-1].type is EventType.END
+    assert caller.events[-1].transcript.text == "Yes."
+
+
+def test_a_wavering_voice_is_not_decoded_at_every_dip() -> None:
+    """Decodes ahead keep their distance, and stop where nothing is understood."""
+    known, lost = Caller(text="Yes."), Caller(text="")
+    for caller in (known, lost):
+        for _ in range(100):
+            caller.speak(4 * WINDOW)
+            caller.hear(WINDOW, FALLING)
+    times = [item.end for item in known.decodes(Kind.AHEAD)]
+    assert len(times) > 10
+    assert all(after - before >= SETTINGS.falling_interval_seconds for before, after in pairwise(times))
+    assert len(lost.decodes(Kind.AHEAD)) <= 3
 
 
 def test_no_eager_end_is_announced_unless_the_client_asks() -> None:
@@ -135,17 +199,20 @@ def test_the_timeout_of_the_client_bounds_the_quiet() -> None:
     assert caller.kinds()[-1] is EventType.END
 
 
-@given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=30))
-def test_quiet_needed_falls_smoothly_with_confidence(probabilities: list[float]) -> None:
-    """The surer smart-turn is, the less quiet is needed, without a jump, between the two bounds."""
-    needed = []
-    for probability in sorted(probabilities):
-        caller = Caller(end=probability, text="yes")
-        caller.speak(0.5)
-        caller.rest(0.12)
-        needed.append(caller.turns.needed_quiet())
-    assert all(SETTINGS.min_quiet_seconds <= quiet <= SETTINGS.max_quiet_seconds for quiet in needed)
-    assert all(before >= after for before, after in pairwise(needed))
+def quiet_after(probability: float) -> float:
+    """Return the quiet needed where smart-turn gives ``probability``."""
+    caller = Caller(end=probability, text="yes")
+    caller.speak(0.5)
+    caller.rest(0.12)
+    return caller.turns.needed_quiet()
+
+
+def test_quiet_needed_falls_smoothly_with_confidence() -> None:
+    """The surer smart-turn is, the less quiet is needed, in small steps, from one bound to the other."""
+    needed = [quiet_after(step / 1000) for step in range(1001)]
+    assert needed[0] == SETTINGS.max_quiet_seconds
+    assert needed[-1] == SETTINGS.min_quiet_seconds
+    assert all(0 <= before - after < 0.02 for before, after in pairwise(needed))
 
 
 def test_sound_without_words_never_becomes_a_turn() -> None:

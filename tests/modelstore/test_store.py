@@ -26,7 +26,7 @@ def test_a_pulled_model_is_found(small: Path) -> None:
 def test_a_missing_model_says_what_to_do() -> None:
     """The error names the model, the place, and the command."""
     with pytest.raises(
-        ModelMissingError, match=r"model 'small' is not in .*models; run `offhook models pull`"
+        ModelMissingError, match=r"model 'small' is not in .*models; run `offhook models pull small`"
     ):
         locate("small")
 

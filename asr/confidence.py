@@ -1,0 +1,74 @@
+"""How sure the ear is that a turn has ended, and how much quiet it therefore waits for.
+
+The quiet that confirms an end follows from Bayes' rule. smart-turn and the text, against the odds of a mere
+hesitation, give the odds that the turn was complete when the quiet began. A pause inside a turn lasts ``t`` or
+longer with probability ``exp(-t / pause_seconds)`` (speech resumes at a constant rate), a finished turn stays
+quiet for ever, so quiet of ``t`` multiplies the odds by ``exp(t / pause_seconds)``. The turn ends when the
+posterior passes the client's ``eot_threshold``; the quiet needed is therefore a continuous function of the
+confidence, and it is kept between ``min_quiet_seconds`` and ``max_quiet_seconds``.
+"""
+
+import math
+from dataclasses import dataclass
+
+from asr.settings import TurnSettings
+
+#: smart-turn's probabilities are taken no nearer to 0 and 1 than this.
+MAX_END_PROBABILITY = 0.97
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a client may choose for its stream.
+
+    Attributes:
+        end: confidence at which a turn is confirmed, 0.5 to 0.9.
+        eager: confidence at which an end is announced early, 0.3 to 0.9; None for never.
+        timeout: quiet after which a turn ends however unsure, seconds.
+        fixed_quiet: quiet after which a turn ends, whatever was said, seconds; None to judge by confidence.
+
+    """
+
+    end: float = 0.7
+    eager: float | None = None
+    timeout: float = 5.0
+    fixed_quiet: float | None = None
+
+
+def log_odds(probability: float) -> float:
+    """Return ``log(p / (1 - p))``."""
+    return math.log(probability / (1 - probability))
+
+
+def prior(probability: float, settings: TurnSettings) -> float:
+    """Return the log odds that a turn is complete, from smart-turn's probability alone."""
+    believed = min(max(probability, 1 - MAX_END_PROBABILITY), MAX_END_PROBABILITY)
+    return settings.end_weight * log_odds(believed) - math.log(settings.hesitation_odds)
+
+
+def confidence(complete: float, quiet_seconds: float, settings: TurnSettings) -> float:
+    """Return the probability that no more speech is coming.
+
+    Args:
+        complete: log odds that the turn was complete when the quiet began.
+        quiet_seconds: how long it has been quiet.
+        settings: how long pauses inside turns are.
+
+    """
+    return 1 / (1 + math.exp(-(complete + quiet_seconds / settings.pause_seconds)))
+
+
+def needed_quiet(complete: float, thresholds: Thresholds, settings: TurnSettings) -> float:
+    """Return the quiet after which a turn ends if nothing more is said, seconds.
+
+    Args:
+        complete: log odds that the turn was complete when the quiet began.
+        thresholds: what the client chose.
+        settings: the bounds, and how long pauses inside turns are.
+
+    """
+    if thresholds.fixed_quiet is not None:
+        return thresholds.fixed_quiet
+    needed = settings.pause_seconds * (log_odds(thresholds.end) - complete)
+    longest = min(settings.max_quiet_seconds, thresholds.timeout)
+    return min(max(needed, settings.min_quiet_seconds), longest)

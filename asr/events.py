@@ -1,0 +1,78 @@
+"""What a turn detector tells: events for the client, and requests for the models."""
+
+import enum
+from dataclasses import dataclass
+
+from asr.transcript import Transcript
+
+
+class Kind(enum.IntEnum):
+    """What a decode is for: a turn that was ended, one that fell quiet, one that may be falling quiet, progress."""
+
+    FINAL = 0
+    EAGER = 1
+    AHEAD = 2
+    PARTIAL = 3
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeRequest:
+    """Decode the audio between two stream times.
+
+    Attributes:
+        kind: what it is for.
+        start: stream time of the first sample, seconds.
+        end: stream time after the last sample, seconds.
+        words: whether word times are wanted as well.
+        speech_probability: mean VAD probability of what was taken for speech in this turn.
+
+    """
+
+    kind: Kind
+    start: float
+    end: float
+    words: bool
+    speech_probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class EndRequest:
+    """Ask smart-turn whether the turn in this audio is complete."""
+
+    start: float
+    end: float
+
+
+class EventType(enum.StrEnum):
+    """The events of Deepgram's Flux protocol."""
+
+    START = "StartOfTurn"
+    UPDATE = "Update"
+    EAGER_END = "EagerEndOfTurn"
+    RESUMED = "TurnResumed"
+    END = "EndOfTurn"
+
+
+class Trigger(enum.StrEnum):
+    """Why a turn ended."""
+
+    MODEL = "model"
+    MANUAL = "manual"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class TurnEvent:
+    """One event for the client; times in seconds of stream time."""
+
+    type: EventType
+    turn_index: int
+    start: float
+    end: float
+    transcript: Transcript
+    end_confidence: float
+    last_speech: float
+    trigger: Trigger | None = None
+
+
+Action = TurnEvent | DecodeRequest | EndRequest

@@ -1,0 +1,96 @@
+"""The engine with the real model: what a caller waits for is not kept waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from asr.audio import SAMPLE_RATE, Samples
+from asr.detectors import EndDetector, SpeechDetector
+from asr.engine import Engine
+from asr.errors import OverloadError
+from asr.scheduler import DecodeScheduler, Priority
+from asr.settings import DecodeSettings
+from asr.whisper import DecodeJob, Whisper
+from tests.asr.conftest import MODEL, pulled
+
+SENTENCE = "What time is it?"
+#: Longest stretch of a file, seconds.
+LONG_SECONDS = 25
+
+
+@pytest.fixture(scope="module")
+def two_lanes() -> Whisper:
+    """Return the real model, able to decode two batches side by side."""
+    return Whisper(
+        pulled(MODEL), device="cpu", compute_type="int8", cpu_threads=1, settings=DecodeSettings(), workers=2
+    )
+
+
+@asynccontextmanager
+async def running(model: Whisper, lanes: int = 2) -> AsyncIterator[Engine]:
+    """Run an engine."""
+    scheduler = DecodeScheduler(max_batch=4, max_wait_seconds=0.0, max_partials=4)
+    engine = Engine(
+        {MODEL: model}, SpeechDetector(), EndDetector(), scheduler, lanes=lanes, max_waiting_files=2
+    )
+    task = asyncio.create_task(engine.run())
+    try:
+        yield engine
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_file_in_progress_holds_up_no_final(
+    two_lanes: Whisper, speech: Callable[[str], Samples]
+) -> None:
+    """A turn that ends while a long file is being decoded is decoded beside it, and is ready first."""
+    order: list[str] = []
+    long = np.resize(speech(SENTENCE), LONG_SECONDS * SAMPLE_RATE)
+    async with running(two_lanes) as engine:
+        file = engine.decode("file", MODEL, Priority.FILE, DecodeJob(long, words=True))
+        file.add_done_callback(lambda _: order.append("file"))
+        await asyncio.sleep(0)
+        final = engine.decode("call", MODEL, Priority.FINAL, DecodeJob(speech(SENTENCE)))
+        final.add_done_callback(lambda _: order.append("final"))
+        heard = await final
+        await file
+    assert heard is not None
+    assert "time is it" in heard.text.lower()
+    assert order == ["final", "file"]
+
+
+async def test_one_lane_decodes_everything(two_lanes: Whisper, speech: Callable[[str], Samples]) -> None:
+    """With a single lane every priority has its turn."""
+    async with running(two_lanes, lanes=1) as engine:
+        jobs = [engine.decode(str(kind), MODEL, kind, DecodeJob(speech(SENTENCE))) for kind in Priority]
+        texts = [item.text.lower() for item in await asyncio.gather(*jobs) if item]
+    assert len(texts) == len(Priority)
+    assert all("time is it" in text for text in texts)
+
+
+async def test_too_many_files_are_refused(two_lanes: Whisper, speech: Callable[[str], Samples]) -> None:
+    """Files wait in a bounded queue; beyond it the caller is told to come back."""
+    async with running(two_lanes) as engine:
+        job = DecodeJob(speech(SENTENCE))
+        waiting = [engine.decode(index, MODEL, Priority.FILE, job) for index in range(2)]
+        with pytest.raises(OverloadError, match="try again later"):
+            engine.decode("late", MODEL, Priority.FILE, job)
+        await asyncio.gather(*waiting)
+
+
+async def test_a_stream_that_goes_takes_its_decodes_along(
+    two_lanes: Whisper, speech: Callable[[str], Samples]
+) -> None:
+    """What waits for a closed stream is cancelled, and the others' work goes on."""
+    async with running(two_lanes) as engine:
+        engine.open("gone")
+        lost = engine.decode("gone", MODEL, Priority.PARTIAL, DecodeJob(speech(SENTENCE)))
+        engine.close("gone")
+        kept = await engine.decode("here", MODEL, Priority.FINAL, DecodeJob(speech(SENTENCE)))
+    assert lost.cancelled()
+    assert kept is not None
+    assert "time is it" in kept.text.lower()
