@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from asr.bench import HALVES
 from asr.errors import AsrError
 from asr.settings import AsrSettings
 from modelstore import ModelError, locate
@@ -28,29 +30,32 @@ PARTS = ("accuracy", "turns", "noise", "vocabulary", "memory", "delay", "load")
     show_default=True,
     help="JSON lines: path, text, kind (see docs/benchmarks.md).",
 )
+@click.option(
+    "--split",
+    type=click.Choice(HALVES),
+    help="Use the speakers of one half: those the settings were chosen on, or the others.",
+)
 @click.option("--clips", type=click.IntRange(min=1), help="Use at most this many clips of each kind.")
 @click.option("--seconds", type=float, default=7200.0, show_default=True, help="Audio of the memory part.")
 @click.option(
     "--streams", default="1,2,4,6,8", show_default=True, help="Numbers of streams of the load part."
 )
+@click.option(
+    "--whisper-live",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Python of an environment with whisper-live: a further peer of the delay part.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here as well.")
-def bench(
-    parts: tuple[str, ...],
-    manifest: Path,
-    clips: int | None,
-    seconds: float,
-    streams: str,
-    json_file: Path | None,
-) -> None:
+def bench(parts: tuple[str, ...], json_file: Path | None, **options: Any) -> None:
     """Measure the ear: PARTS are accuracy, turns, noise, vocabulary, memory, delay, load; all where none is named.
 
-    The first five play audio as fast as it goes and give the same every time; delay and load run a server
-    and play in real time.
+    The first four play audio as fast as it goes and give the same every time; memory does so to a server, delay
+    and load play to one in real time.
     """
     console = Console(stderr=True)
     figures: dict[str, Any] = {}
     try:
-        runs = _runs(manifest, clips, seconds, streams, console)
+        runs = _runs(Options(**options), console)
         for name in parts or PARTS:
             figures[name] = runs[name]()
             _show(name, figures[name])
@@ -63,9 +68,19 @@ def bench(
     click.echo(json.dumps(figures, indent=1))
 
 
-def _runs(
-    manifest: Path, limit: int | None, seconds: float, streams: str, console: Console
-) -> dict[str, Callable[[], dict[str, Any]]]:
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and on what: the options of the command, by their names."""
+
+    manifest: Path
+    split: str | None
+    clips: int | None
+    seconds: float
+    streams: str
+    whisper_live: Path | None
+
+
+def _runs(options: Options, console: Console) -> dict[str, Callable[[], dict[str, Any]]]:
     """Load clips and models and return what measures each part."""
     from faster_whisper import WhisperModel
 
@@ -74,9 +89,12 @@ def _runs(
     from asr.whisper import Whisper
 
     settings = load_section("asr", AsrSettings)
-    clips = corpus.load(manifest)
-    if limit:
-        clips = _limited(clips, limit)
+    clips = corpus.load(options.manifest)
+    if options.split:
+        clips = [clip for clip in clips if clip.half == options.split]
+    if options.clips:
+        clips = _limited(clips, options.clips)
+    counts = [int(count) for count in options.streams.split(",")]
     path = locate(settings.model)
     whisper = Whisper(
         path,
@@ -103,9 +121,9 @@ def _runs(
         "turns": lambda: turns.measure(clips, player, settings.turn, progress("turns")),
         "noise": lambda: noise.measure(clips, player, progress("noise")),
         "vocabulary": lambda: vocabulary.measure(clips, player, progress("vocabulary")),
-        "memory": lambda: memory.measure(clips, player, seconds, progress("memory")),
-        "delay": lambda: delay.measure(clips, path, progress("delay")),
-        "load": lambda: load.measure(clips, [int(count) for count in streams.split(",")], progress("load")),
+        "memory": lambda: memory.measure(clips, options.seconds, progress("memory")),
+        "delay": lambda: delay.measure(clips, path, options.whisper_live, progress("delay")),
+        "load": lambda: load.measure(clips, counts, progress("load")),
     }
 
 

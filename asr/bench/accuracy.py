@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 from faster_whisper import WhisperModel
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from asr.audio import Samples
+from asr.bench import HALVES
 from asr.bench.corpus import TURN_KINDS, Clip, silence, telephone
 from asr.bench.offline import Player, Run
-from asr.turn import EventType, Thresholds
+from asr.confidence import Thresholds
+from asr.events import EventType
 
 #: Beam of the batch decoding that is compared with; what pipecat's WhisperSTTService uses.
 BATCH_BEAM = 5
@@ -39,6 +40,7 @@ class Heard:
     """One clip and what two ways of decoding made of it."""
 
     kind: str
+    half: str
     truth: str
     streamed: str
     batch: str
@@ -50,15 +52,20 @@ def measure(
 ) -> dict[str, Any]:
     """Return error rates by kind, in percent, and how partials and eager transcripts fared."""
     spoken = [clip for clip in clips if clip.has_true_text and clip.kind in TURN_KINDS]
-    pairs = [(clip.kind, clip.text, clip.audio) for clip in spoken]
+    pairs = [(clip.kind, clip) for clip in spoken]
     pairs += [
-        (TELEPHONE, clip.text, telephone(clip.audio)) for clip in spoken if clip.kind in TELEPHONE_KINDS
+        (TELEPHONE, replace(clip, audio=telephone(clip.audio)))
+        for clip in spoken
+        if clip.kind in TELEPHONE_KINDS
     ]
-    heard = [_hear(kind, text, audio, player, batch) for kind, text, audio in progress(pairs)]
-    kinds = sorted({item.kind for item in heard})
-    rows = [_row(kind, [item for item in heard if item.kind == kind]) for kind in kinds]
+    heard = [_hear(kind, clip, player, batch) for kind, clip in progress(pairs)]
     return {
-        "rows": [*rows, _row("all", heard)],
+        "rows": _rows(heard),
+        "halves": [
+            {"half": half, **row}
+            for half in HALVES
+            for row in _rows([item for item in heard if item.half == half])
+        ],
         "eager_to_final_agreement": _share(_eager_agreement(item.run) for item in heard),
         "partial_stability": _share(_stability(item.run) for item in heard),
         "eager_ends": sum(len(item.run.of(EventType.EAGER_END)) for item in heard),
@@ -66,14 +73,20 @@ def measure(
     }
 
 
-def _hear(kind: str, text: str, audio: Samples, player: Player, batch: WhisperModel) -> Heard:
+def _hear(kind: str, clip: Clip, player: Player, batch: WhisperModel) -> Heard:
     run = player.play(
-        np.concatenate([audio, silence(TAIL_SECONDS)]),
+        np.concatenate([clip.audio, silence(TAIL_SECONDS)]),
         Thresholds(eager=EAGER_THRESHOLD),
-        narrowband=kind == TELEPHONE,
+        narrowband=kind in NARROWBAND,
     )
-    segments, _ = batch.transcribe(audio, beam_size=BATCH_BEAM, language="en")
-    return Heard(kind, text, run.text, " ".join(segment.text for segment in segments), run)
+    segments, _ = batch.transcribe(clip.audio, beam_size=BATCH_BEAM, language="en")
+    return Heard(kind, clip.half, clip.text, run.text, " ".join(segment.text for segment in segments), run)
+
+
+def _rows(heard: list[Heard]) -> list[dict[str, Any]]:
+    kinds = sorted({item.kind for item in heard})
+    rows = [_row(kind, [item for item in heard if item.kind == kind]) for kind in kinds]
+    return [*rows, _row("all", heard)] if heard else []
 
 
 def _row(kind: str, heard: list[Heard]) -> dict[str, Any]:
@@ -83,6 +96,7 @@ def _row(kind: str, heard: list[Heard]) -> dict[str, Any]:
     return {
         "kind": kind,
         "clips": len(heard),
+        "words": sum(len(item.split()) for item in truth),
         "streamed_percent": round(streamed, 2),
         "batch_percent": round(batch, 2),
         "points": round(streamed - batch, 2),

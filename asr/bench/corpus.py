@@ -2,10 +2,15 @@
 
 A manifest is a JSON-lines file beside its audio. Each row has ``path`` and ``text``, and may have ``kind`` (a
 group in the tables), ``text_source`` (``model`` for a text that a machine wrote: left out of error rates),
-``rare_words``, ``tags``, ``eot_count`` and ``trail_silence_s``.
+``rare_words``, ``tags``, ``eot_count``, ``trail_silence_s``, and ``speaker`` or ``source``.
+
+The settings of the ear are chosen on one half of the recordings, ``tuned``; the other, ``held-out``, tells what they
+are worth to a voice they have never met. A speaker is in one half with everything they say.
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ import soxr
 from faster_whisper.audio import decode_audio
 
 from asr.audio import MULAW, SAMPLE_RATE, Samples
+from asr.bench import HALVES
 from asr.errors import AudioError
 
 TELEPHONE_RATE = 8000
@@ -25,10 +31,11 @@ NOISE_KIND = "noise"
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: 16 kHz samples and what is known about them."""
+    """One recording: 16 kHz samples, what is known about them, and the half that its speaker is in."""
 
     audio: Samples
     row: dict[str, Any]
+    half: str = HALVES[0]
 
     @property
     def kind(self) -> str:
@@ -77,14 +84,33 @@ def load(manifest: Path) -> list[Clip]:
     if not manifest.is_file():
         raise AudioError(f"no manifest at {manifest}; name one with --manifest")
     clips = []
-    for line in manifest.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    try:
+        rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+        half = halves(rows)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise AudioError(f"{manifest}: every line must be a JSON object with a path: {error}") from None
+    for row in rows:
         try:
             audio = decode_audio(str(manifest.parent / row["path"]), sampling_rate=SAMPLE_RATE)
         except (OSError, KeyError, ValueError) as error:
-            raise AudioError(f"{manifest}: {line[:60]}...: {error}") from None
-        clips.append(Clip(audio, row))
+            raise AudioError(f"{manifest}: {row.get('path')}: {error}") from None
+        clips.append(Clip(audio, row, half[_speaker(row)]))
     return clips
+
+
+def halves(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the half each speaker is in: those with most clips first, each to the half with fewer clips."""
+    counts = Counter(map(_speaker, rows))
+    sizes = dict.fromkeys(HALVES, 0)
+    chosen: dict[str, str] = {}
+    for speaker, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        chosen[speaker] = min(HALVES, key=lambda half: sizes[half])
+        sizes[chosen[speaker]] += count
+    return chosen
+
+
+def _speaker(row: dict[str, Any]) -> str:
+    return str(row.get("speaker") or row.get("source") or row["path"])
 
 
 def telephone(audio: Samples) -> Samples:

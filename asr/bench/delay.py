@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipecat.services.whisper.stt import WhisperSTTService
 from pipecat.workers.runner import WorkerRunner
 
 from asr.audio import SAMPLE_RATE
+from asr.bench import whisperlive
 from asr.bench.corpus import Clip, linear16, silence
 from asr.bench.live import CHUNK_SECONDS, TAIL_SECONDS, caller, percentiles, server
 
@@ -25,31 +27,52 @@ MAX_CLIP_SECONDS = 10.0
 
 
 def measure(
-    clips: list[Clip], model: Path, progress: Callable[[Iterable[Any]], Iterable[Any]]
+    clips: list[Clip],
+    model: Path,
+    whisper_live: Path | None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> dict[str, Any]:
-    """Return the ear's and pipecat's delays over the same clips, turn about."""
+    """Return the ear's and its peers' delays over the same clips, turn about.
+
+    Args:
+        clips: what to play; single commands and sentences are taken.
+        model: directory of the Whisper model that the peers load.
+        whisper_live: interpreter of an environment with WhisperLive; None to leave it out.
+        progress: shows how far it is.
+
+    """
     chosen = [
         clip for clip in clips if clip.kind in KINDS and clip.single_turn and clip.seconds <= MAX_CLIP_SECONDS
     ]
-    with server() as served:
-        return asyncio.run(_measure(chosen, served.url, model, progress))
+    with server() as served, ExitStack() as peers:
+        live = peers.enter_context(whisperlive.server(whisper_live, model)) if whisper_live else None
+        return asyncio.run(_measure(chosen, served.url, model, live, progress))
 
 
 async def _measure(
-    clips: list[Clip], url: str, model: Path, progress: Callable[[Iterable[Any]], Iterable[Any]]
+    clips: list[Clip],
+    url: str,
+    model: Path,
+    live: str | None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]],
 ) -> dict[str, Any]:
     peer = PipecatWhisper(model)
     transcripts: list[float] = []
     ends: list[float] = []
+    confirmations: list[float] = []
     peers: list[float] = []
+    told: list[whisperlive.Told] = []
     async with caller(url) as client, asyncio.TaskGroup() as group:
         group.create_task(peer.run())
         for clip in progress(clips):
             heard = await client.say(clip)
             other = await peer.say(clip)
+            if live and (answer := await whisperlive.say(live, clip)):
+                told.append(answer)
             if heard.transcript is not None and heard.end is not None and other is not None:
                 transcripts.append(heard.transcript)
                 ends.append(heard.end)
+                confirmations += [] if heard.confirmation is None else [heard.confirmation]
                 peers.append(other)
         await peer.stop()
     ours, theirs = percentiles(transcripts), percentiles(peers)
@@ -58,8 +81,16 @@ async def _measure(
         {"what": "ear: end of turn", **percentiles(ends)},
         {"what": "pipecat WhisperSTTService: final", **theirs},
     ]
+    if live:
+        completed = [item.completed for item in told if item.completed is not None]
+        rows += [
+            {"what": "WhisperLive: last change of its text", **percentiles([item.text for item in told])},
+            {"what": f"WhisperLive: completed ({len(completed)} of {len(told)})", **percentiles(completed)},
+        ]
+    confirming = percentiles(confirmations)
     return {
         "clips": len(peers),
+        "seconds_from_the_deciding_audio_to_the_end_of_turn": {"turns": len(confirmations), **confirming},
         "seconds_after_last_speech": rows,
         "ratio_p50": round(ours["p50"] / theirs["p50"], 3) if peers else 0.0,
         "ratio_p95": round(ours["p95"] / theirs["p95"], 3) if peers else 0.0,

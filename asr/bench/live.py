@@ -55,9 +55,7 @@ def server() -> Iterator[Served]:
         AsrError: it did not start; its own output says why.
 
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     env = {
         **os.environ,
         "OFFHOOK_ASR__PORT": str(port),
@@ -73,6 +71,13 @@ def server() -> Iterator[Served]:
         process.wait()
 
 
+def free_port() -> int:
+    """Return a TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _wait_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -86,10 +91,20 @@ def _wait_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
 
 @dataclass
 class Heard:
-    """What came back for one clip, in seconds after its last speech sample; None where nothing came."""
+    """What came back for one clip; None where nothing came.
+
+    Attributes:
+        transcript: when the words of its last turn were there, seconds after its last speech sample.
+        end: when its last turn was confirmed, likewise.
+        confirmation: when the end came, seconds after the audio that decided it was sent; None where the words
+            were announced no sooner than the end.
+        text: the words of its turns.
+
+    """
 
     transcript: float | None = None
     end: float | None = None
+    confirmation: float | None = None
     text: str = ""
 
 
@@ -99,6 +114,7 @@ class Caller:
 
     socket: websockets.ClientConnection
     received: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    sent_seconds: float = 0.0
 
     async def listen(self) -> None:
         """Collect messages until the connection ends."""
@@ -115,7 +131,9 @@ class Caller:
             due = started + (offset + size) / (2 * SAMPLE_RATE)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             await self.socket.send(data[offset : offset + size])
-        return _heard(self.received[first:], started + clip.last_speech)
+        begun = started - self.sent_seconds
+        self.sent_seconds += len(data) / (2 * SAMPLE_RATE)
+        return _heard(self.received[first:], started + clip.last_speech, begun)
 
 
 @asynccontextmanager
@@ -132,7 +150,7 @@ async def caller(url: str) -> AsyncIterator[Caller]:
             await asyncio.gather(listening, return_exceptions=True)
 
 
-def _heard(received: list[tuple[float, dict[str, Any]]], last_speech: float) -> Heard:
+def _heard(received: list[tuple[float, dict[str, Any]]], last_speech: float, begun: float) -> Heard:
     turns = [(at, message) for at, message in received if message["type"] == "TurnInfo"]
     ends = [(at, message) for at, message in turns if message["event"] == "EndOfTurn"]
     if not ends:
@@ -141,7 +159,8 @@ def _heard(received: list[tuple[float, dict[str, Any]]], last_speech: float) -> 
     # The transcript was there when an end, eager or not, first carried the words that turned out final.
     same = [at for at, message in turns if message["event"] in ENDS and _same_turn(message, end)]
     text = " ".join(message["transcript"] for _, message in ends)
-    return Heard(same[0] - last_speech, end_at - last_speech, text)
+    confirmation = end_at - begun - end["audio_window_end"] if len(same) > 1 else None
+    return Heard(same[0] - last_speech, end_at - last_speech, confirmation, text)
 
 
 def _same_turn(message: dict[str, Any], end: dict[str, Any]) -> bool:

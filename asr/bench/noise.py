@@ -8,7 +8,7 @@ import numpy as np
 from asr.audio import SAMPLE_RATE, Samples
 from asr.bench.corpus import NOISE_KIND, Clip, silence
 from asr.bench.offline import Player
-from asr.turn import EventType
+from asr.events import EventType
 
 TOTAL_SECONDS = 600.0
 SILENCE_SECONDS = 60.0

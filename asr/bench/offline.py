@@ -10,22 +10,14 @@ from dataclasses import dataclass, field
 from asr.audio import SAMPLE_RATE, AudioInput, Samples
 from asr.bench.corpus import linear16
 from asr.completeness import completeness
+from asr.confidence import Thresholds
 from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
 from asr.ear import Ear
+from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, TurnEvent
 from asr.guard import believed
 from asr.settings import DecodeSettings, TurnSettings
 from asr.transcript import Transcript
-from asr.turn import (
-    Action,
-    DecodeRequest,
-    EndRequest,
-    EventType,
-    Kind,
-    Thresholds,
-    TurnDetector,
-    TurnEvent,
-    prior,
-)
+from asr.turn import TurnDetector
 from asr.whisper import DecodeJob, Whisper
 
 #: Audio handed over at once, seconds.
@@ -34,18 +26,20 @@ CHUNK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was known at ``time``, a little into a quiet: the log odds that the turn was complete."""
+    """What was known at ``time``, a little into a quiet: smart-turn's probability, the text's shift of the odds."""
 
     time: float
-    log_odds: float
+    probability: float
+    shift: float
 
 
 @dataclass(frozen=True)
 class Quiet:
-    """One quiet: how long it lasted (None where nothing followed) and the log odds that the turn was complete."""
+    """One quiet: how long it lasted (None where nothing followed), and what was known when it began."""
 
     seconds: float | None
-    log_odds: float
+    probability: float
+    shift: float
 
 
 @dataclass
@@ -68,7 +62,9 @@ class Run:
 
     def quiets(self, settings: TurnSettings) -> list[Quiet]:
         """Return every quiet that was judged, with its length as the VAD saw it."""
-        return [Quiet(self._length(item.time, settings), item.log_odds) for item in self.judgements]
+        return [
+            Quiet(self._length(item.time, settings), item.probability, item.shift) for item in self.judgements
+        ]
 
     def _length(self, judged: float, settings: TurnSettings) -> float | None:
         last = round(judged / VAD_WINDOW_SECONDS)
@@ -166,14 +162,13 @@ class OfflineStream:
         believable = (
             transcript if believed(transcript, request.speech_probability, self._player.decode) else None
         )
-        if request.kind is Kind.EAGER:
+        if request.kind in (Kind.AHEAD, Kind.EAGER):
             self._eager = believable or Transcript("")
         self._act(self._ear.turns.transcribed(request, believable))
 
     def _judge(self, request: EndRequest) -> None:
         probability = self._player.end(self._ear.slice(request.start, request.end))
-        odds = prior(probability, self._player.turn)
         if self._eager.text:
             shift = completeness(self._eager.text, self._eager.language)
-            self.run.judgements.append(Judgement(request.end, odds + shift))
+            self.run.judgements.append(Judgement(request.end, probability, shift))
         self._act(self._ear.turns.judged(request, probability))

@@ -8,14 +8,16 @@ than what the ear would have waited for is a false cut-off; the wait at the clip
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
-from asr.bench.offline import Player
+from asr.bench.offline import Player, Quiet
+from asr.confidence import Thresholds, needed_quiet, prior
 from asr.settings import TurnSettings
-from asr.turn import Thresholds, log_odds
 
 #: Silence played after each clip: longer than the ear is made to wait, seconds.
 TAIL_SECONDS = 6.0
@@ -23,6 +25,12 @@ END_THRESHOLDS = tuple(step / 100 for step in range(50, 91))
 SHOWN = END_THRESHOLDS[::5]
 FIXED_SECONDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 REFERENCE_SECONDS = 0.3
+#: What is tried on the half that settings are chosen on, to see how far those in force are from the best of them.
+GRID = {
+    "end_weight": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "hesitation_odds": (1.5, 2.0, 3.0, 4.5, 6.0),
+    "pause_seconds": (0.3, 0.4, 0.5, 0.6, 0.8),
+}
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,8 @@ class Pause:
     """One quiet of one clip."""
 
     clip: int
-    seconds: float | None
-    log_odds: float
+    half: str
+    quiet: Quiet
 
 
 def measure(
@@ -45,42 +53,76 @@ def measure(
     pauses: list[Pause] = []
     for index, clip in enumerate(progress(single)):
         pauses += _pauses(index, clip, player, settings)
-    fixed = [_outcome(pauses, at, [at] * len(pauses)) for at in FIXED_SECONDS]
-    reference = next(point for point in fixed if point["at"] == REFERENCE_SECONDS)
-    ear = [_outcome(pauses, at, _waits(pauses, at, settings)) for at in END_THRESHOLDS]
-    fitting = [point for point in ear if point["median_delay"] <= reference["median_delay"]]
-    matched = min(fitting, key=lambda point: point["false_cut_offs"])
+    compared = [{"settings": "in force", **row} for row in _by_half(pauses, settings)]
+    tuned = [pause for pause in pauses if pause.half == HALVES[0]]
+    if tuned:
+        best = min(_grid(settings), key=lambda choice: _cost(tuned, choice))
+        named = ", ".join(f"{name} {getattr(best, name):g}" for name in GRID)
+        compared += [{"settings": f"best on {HALVES[0]}: {named}", **row} for row in _by_half(pauses, best)]
     return {
         "clips": len(single),
-        "pauses": sum(pause.seconds is not None for pause in pauses),
-        "ear": [point for point in ear if point["at"] in SHOWN],
-        "fixed_silence": fixed,
-        "ear_at_the_reference_median_delay": [matched],
-        "ratio_of_false_cut_offs": round(matched["false_cut_offs"] / max(1, reference["false_cut_offs"]), 3),
+        "pauses": sum(pause.quiet.seconds is not None for pause in pauses),
+        "ear": [_outcome(pauses, at, _waits(pauses, at, settings)) for at in SHOWN],
+        "fixed_silence": [_outcome(pauses, at, [at] * len(pauses)) for at in FIXED_SECONDS],
+        "at_the_median_delay_of_fixed_silence": compared,
     }
 
 
-def needed(log_odds_complete: float, threshold: float, settings: TurnSettings) -> float:
-    """Return the quiet after which a turn ends, seconds; as :meth:`asr.turn.TurnDetector.needed_quiet`."""
-    wait = settings.pause_seconds * (log_odds(threshold) - log_odds_complete)
-    return min(max(wait, settings.min_quiet_seconds), settings.max_quiet_seconds)
+def _grid(settings: TurnSettings) -> list[TurnSettings]:
+    return [
+        settings.model_copy(update=dict(zip(GRID, values, strict=True))) for values in product(*GRID.values())
+    ]
+
+
+def _cost(pauses: list[Pause], settings: TurnSettings) -> tuple[float, float]:
+    """Return what is to be small: false cut-offs at the median delay of fixed silence, then the mean delay."""
+    found = _compare(pauses, settings)
+    return found["ear_false_cut_offs"], found["ear_mean_delay"]
+
+
+def _by_half(pauses: list[Pause], settings: TurnSettings) -> list[dict[str, Any]]:
+    chosen = {half: [pause for pause in pauses if pause.half == half] for half in HALVES}
+    parts = {half: part for half, part in chosen.items() if part}
+    return [{"half": half, **_compare(part, settings)} for half, part in {**parts, "both": pauses}.items()]
+
+
+def _compare(pauses: list[Pause], settings: TurnSettings) -> dict[str, Any]:
+    """Return the ear's false cut-offs beside those of fixed silence with the same or a longer median delay."""
+    fixed = _outcome(pauses, REFERENCE_SECONDS, [REFERENCE_SECONDS] * len(pauses))
+    ear = [_outcome(pauses, at, _waits(pauses, at, settings)) for at in END_THRESHOLDS]
+    fitting = [point for point in ear if point["median_delay"] <= REFERENCE_SECONDS]
+    best = min(fitting or ear, key=lambda point: point["false_cut_offs"])
+    return {
+        "clips": len({pause.clip for pause in pauses}),
+        "pauses": sum(pause.quiet.seconds is not None for pause in pauses),
+        "fixed_false_cut_offs": fixed["false_cut_offs"],
+        "ear_false_cut_offs": best["false_cut_offs"],
+        "ratio": round(best["false_cut_offs"] / max(1, fixed["false_cut_offs"]), 3),
+        "eot_threshold": best["at"],
+        "ear_median_delay": best["median_delay"],
+        "ear_mean_delay": best["mean_delay"],
+    }
 
 
 def _pauses(index: int, clip: Clip, player: Player, settings: TurnSettings) -> list[Pause]:
     patient = settings.model_copy(update={"max_quiet_seconds": 10.0, "min_quiet_seconds": 5.0})
     audio = np.concatenate([clip.audio, silence(TAIL_SECONDS)])
     run = player.play(audio, Thresholds(end=0.9, timeout=10.0), turn=patient)
-    return [Pause(index, item.seconds, item.log_odds) for item in run.quiets(settings)]
+    return [Pause(index, clip.half, item) for item in run.quiets(settings)]
 
 
 def _waits(pauses: list[Pause], threshold: float, settings: TurnSettings) -> list[float]:
-    return [needed(pause.log_odds, threshold, settings) for pause in pauses]
+    thresholds = Thresholds(end=threshold)
+    return [
+        needed_quiet(prior(pause.quiet.probability, settings) + pause.quiet.shift, thresholds, settings)
+        for pause in pauses
+    ]
 
 
 def _outcome(pauses: list[Pause], at: float, waits: list[float]) -> dict[str, Any]:
     pairs = list(zip(pauses, waits, strict=True))
-    cut = [pause for pause, wait in pairs if pause.seconds is not None and pause.seconds >= wait]
-    delays = [wait for pause, wait in pairs if pause.seconds is None]
+    cut = [pause for pause, wait in pairs if pause.quiet.seconds is not None and pause.quiet.seconds >= wait]
+    delays = [wait for pause, wait in pairs if pause.quiet.seconds is None]
     return {
         "at": at,
         "false_cut_offs": len(cut),
