@@ -1,8 +1,9 @@
-"""Speculative decoding, every method vLLM 0.32 has, as validated profile sections.
+"""Speculative decoding, every method vLLM 0.32 can run, as validated profile sections.
 
 Each class is one method with the keys it needs; ``settings()`` is what ``--speculative-config`` takes.
 Combinations that vLLM refuses, or accepts and then ignores, are refused here, before an engine starts.
-The rules follow ``vllm/config/speculative.py``.
+The rules follow ``vllm/config/speculative.py``. Its ``mlp_speculator`` is left out: the parser takes it, and no
+model runner has it any more (``vllm/v1/worker``).
 """
 
 from dataclasses import dataclass
@@ -186,12 +187,6 @@ class Medusa(WithModel):
     method: Literal["medusa"]
 
 
-class MlpSpeculator(WithModel):
-    """A small recurrent head (IBM's speculators)."""
-
-    method: Literal["mlp_speculator"]
-
-
 class Eagle(Drafting):
     """One extra layer over the target's last hidden state."""
 
@@ -223,7 +218,7 @@ class DFlash(Drafting):
 
 
 SpeculationField = Annotated[
-    Ngram | NgramGpu | Suffix | DraftModel | Medusa | MlpSpeculator | Eagle | Mtp | DFlash,
+    Ngram | NgramGpu | Suffix | DraftModel | Medusa | Eagle | Mtp | DFlash,
     Field(discriminator="method"),
 ]
 

@@ -39,7 +39,6 @@ PROFILES: dict[str, dict[str, Any]] = {
     "vllm-suffix": _speculating(method="suffix", tokens=8),
     "vllm-draft-model": _speculating(method="draft_model", tokens=3, model="org/draft"),
     "vllm-medusa": _speculating(method="medusa", tokens=3, model="org/medusa"),
-    "vllm-mlp-speculator": _speculating(method="mlp_speculator", tokens=3, model="org/mlp"),
     "vllm-eagle": _speculating(method="eagle", tokens=3, model="org/eagle"),
     "vllm-eagle3": _speculating(method="eagle3", tokens=3, model="org/eagle3", quantization="fp8"),
     "vllm-mtp": _speculating(method="mtp", tokens=1),
