@@ -19,6 +19,7 @@ class EarService(DeepgramFluxSTTService):
         headers: further headers of the handshake, such as ``traceparent``.
         on_turn_info: told every TurnInfo message; returns what pipecat is to act on.
         on_audio: told what audio the ear has been sent.
+        clean: makes of the line's audio what the ear is sent; the length stays.
         kwargs: what pipecat's service takes.
 
     """
@@ -29,12 +30,14 @@ class EarService(DeepgramFluxSTTService):
         headers: Mapping[str, str],
         on_turn_info: TurnInfoFilter,
         on_audio: AudioListener,
+        clean: Callable[[bytes], bytes] = lambda audio: audio,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._headers = dict(headers)
         self._on_turn_info = on_turn_info
         self._on_audio = on_audio
+        self._clean = clean
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
         kwargs["additional_headers"] = {**kwargs.get("additional_headers", {}), **self._headers}
@@ -43,6 +46,7 @@ class EarService(DeepgramFluxSTTService):
         return websocket
 
     async def _transport_send_audio(self, audio: bytes) -> None:
+        audio = self._clean(audio)
         self._on_audio(audio, time.monotonic())
         await super()._transport_send_audio(audio)
 

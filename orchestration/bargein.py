@@ -7,47 +7,18 @@ every sound would be worse than being slow, so after a few false alarms only und
 """
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-#: What people say to show that they listen, by language. A phrase counts when all its words are here.
-BACKCHANNELS: Mapping[str, frozenset[str]] = {
-    "en": frozenset(
-        [
-            "ah",
-            "aha",
-            "alright",
-            "exactly",
-            "hm",
-            "hmm",
-            "huh",
-            "mhm",
-            "mm",
-            "mmhm",
-            "mmhmm",
-            "mmm",
-            "oh",
-            "ok",
-            "okay",
-            "right",
-            "sure",
-            "uh",
-            "uhhuh",
-            "um",
-            "umhum",
-            "wow",
-            "yeah",
-            "yep",
-            "yes",
-            "yup",
-        ]
-    ),
-}
+from orchestration.murmurs import is_murmur
+from orchestration.murmurs import words as words_of
+
 #: Words of the agent that an echo is compared with.
 ECHO_WORDS = 60
+#: So many false alarms on one line may be an echo in which no words are understood.
+ECHO_FALSE_ALARMS = 3
 
 
 class Verdict(Enum):
@@ -65,18 +36,21 @@ class BargeInSettings:
     Attributes:
         speech_probability: of a VAD window that counts as speech.
         windows: such windows in a row before the agent falls silent.
-        quiet_windows: windows without speech in a row that end a sound.
+        pause_windows: windows without speech in a row after which a sound understood as a murmur is over.
+        quiet_windows: windows without speech in a row that end any sound.
         verdict_seconds: after the sound has ended, how long the ear may take to understand something in it.
         max_silent_seconds: the agent is never silenced longer by a sound in which nothing is understood.
-        max_false_alarms: after so many, a sound alone no longer silences the agent.
+        max_false_alarms: after so many more false alarms than interruptions, a sound alone no longer silences
+            the agent; 0 never lets it.
         echo_share: share of words the agent just said that makes a phrase its echo.
 
     """
 
-    speech_probability: float = 0.6
-    windows: int = 2
+    speech_probability: float = 0.8
+    windows: int = 1
+    pause_windows: int = 2
     quiet_windows: int = 6
-    verdict_seconds: float = 0.5
+    verdict_seconds: float = 0.3
     max_silent_seconds: float = 2.5
     max_false_alarms: int = 4
     echo_share: float = 0.8
@@ -87,20 +61,22 @@ class BargeIn:
 
     def __init__(self, language: str, settings: BargeInSettings | None = None) -> None:
         self._settings = settings or BargeInSettings()
-        self._backchannels = BACKCHANNELS.get(language.split("-")[0], frozenset())
+        self._language = language.split("-")[0]
         self._speech_run = 0
         self._quiet_run = 0
         self._run_began = 0.0
         self._sound_ended: float | None = None
-        self._kept = False
+        self._kept = self._murmured = False
         self._said: list[str] = []
         self.false_alarms = 0
+        #: Whether the agent's own words have come back, or so many false alarms that they may be its sound.
+        self.echoes = False
         #: When the sound that silenced the agent began; None while nothing did.
         self.silenced_at: float | None = None
 
     def said(self, words: Iterable[str]) -> None:
         """Note words the agent has just said: they may come back as an echo."""
-        self._said = (self._said + [word for text in words for word in _words(text)])[-ECHO_WORDS:]
+        self._said = (self._said + [word for text in words for word in words_of(text)])[-ECHO_WORDS:]
 
     def window(self, probability: float, *, began: float, now: float, speaking: bool) -> bool:
         """Take one VAD window that began at ``began``; return whether the agent must fall silent now."""
@@ -119,6 +95,7 @@ class BargeIn:
         if not (ready and speaking and self.false_alarms < self._settings.max_false_alarms):
             return False
         self.silenced_at = self._run_began
+        self._murmured = False
         return True
 
     def judge(self, message: Mapping[str, Any], *, speaking: bool) -> Verdict:
@@ -138,34 +115,37 @@ class BargeIn:
         answers = event == "EndOfTurn" and not speaking and not self.is_echo(text)
         if (self.is_murmur(text) or self.is_echo(text)) and not answers:
             self._kept = event != "EndOfTurn"
+            self._murmured = bool(text)
+            self.echoes = self.echoes or self.is_echo(text)
             return Verdict.KEEP
         self._kept = False
-        self.silenced_at = None
+        if self.silenced_at is not None:
+            self.silenced_at = None
+            self.false_alarms = max(0, self.false_alarms - 1)
         return Verdict.PASS if event == "StartOfTurn" else Verdict.TAKE
 
     def false_alarm(self, now: float) -> bool:
         """Return, once, that what silenced the agent has turned out to be nothing."""
         if self.silenced_at is None:
             return False
-        waited = self._sound_ended is not None and now - self._sound_ended >= self._settings.verdict_seconds
-        if not waited and now - self.silenced_at < self._settings.max_silent_seconds:
+        settings = self._settings
+        murmured = self._murmured and self._quiet_run >= settings.pause_windows
+        waited = self._sound_ended is not None and now - self._sound_ended >= settings.verdict_seconds
+        if not (murmured or waited) and now - self.silenced_at < settings.max_silent_seconds:
             return False
         self.silenced_at = None
         self.false_alarms += 1
+        self.echoes = self.echoes or self.false_alarms >= ECHO_FALSE_ALARMS
         return True
 
     def is_murmur(self, text: str) -> bool:
         """Return whether ``text`` only shows that somebody listens."""
-        return all(word in self._backchannels for word in _words(text))
+        return is_murmur(text, self._language)
 
     def is_echo(self, text: str) -> bool:
         """Return whether ``text`` is what the agent has just said."""
-        words = _words(text)
+        words = words_of(text)
         return len(words) > 1 and _share(words, self._said) >= self._settings.echo_share
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text.lower().replace("-", "").replace("'", ""))
 
 
 def _share(words: Sequence[str], said: Sequence[str]) -> float:

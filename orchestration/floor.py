@@ -13,6 +13,7 @@ from asr.audio import AudioInput
 from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
 from orchestration.bargein import BargeIn, Verdict
 from orchestration.dialogue import Dialogue
+from orchestration.echo import EchoGuard
 from orchestration.recorder import CallRecorder
 from orchestration.screening import Screening
 from orchestration.speaker import Speaker
@@ -27,6 +28,7 @@ class Floor:
         detector: Silero VAD, shared by all calls.
         sample_rate: of the caller's audio, mono 16-bit PCM, Hz.
         dialogue: the client's conversation, where the client keeps it.
+        echo: takes the agent's voice out of the caller's line; None where the caller's side does.
 
     """
 
@@ -38,21 +40,31 @@ class Floor:
         *,
         sample_rate: int,
         dialogue: Dialogue | None = None,
+        echo: EchoGuard | None = None,
     ) -> None:
         self._recorder = recorder
         self._bargein = bargein
         self._detector = detector
         self._sample_rate = sample_rate
         self._dialogue = dialogue
-        self.speaker = Speaker(on_said=self._said)
         #: Finds out who has picked up; until a person has, nobody takes turns.
         self.screening: Screening | None = None
+        self._echo = echo
+        self.speaker = Speaker(on_said=self._said, on_sound=echo.played if echo else lambda _: None)
         self._pending = np.zeros(0, np.float32)
         self._forget_sound()
 
     def interruptible(self) -> bool:
         """Return whether the caller may take the turn from the agent."""
         return self._dialogue is None or self._dialogue.interruptible()
+
+    def clean(self, audio: bytes) -> bytes:
+        """Return the caller's audio as the ear is to have it."""
+        if self._echo is None:
+            return audio
+        if self._bargein.echoes:
+            self._echo.begin()
+        return self._echo.clean(audio)
 
     def ear_audio(self, audio: bytes | None, now: float) -> None:
         """Take audio that went to the ear; None: a new stream begins."""

@@ -37,6 +37,7 @@ from llm.tools import Tool, ToolRunner, schema_of
 from orchestration.agent import Agent
 from orchestration.bargein import BargeIn
 from orchestration.dialogue import Dialogue, Request, UnkeptContext, WrittenFrame
+from orchestration.echo import EchoGuard
 from orchestration.floor import Floor
 from orchestration.recorder import CallRecorder
 from orchestration.screening import PhraseClassifier, Screening
@@ -246,7 +247,12 @@ def build_pipeline(
 
     """
     tools = () if dialogue else tools
-    floor = Floor(recorder, BargeIn(agent.language), detector, sample_rate=sample_rate, dialogue=dialogue)
+    guard = configuration.guard.at(recorder.record.door)
+    bargein = BargeIn(agent.language, guard.barge_in())
+    echo = (
+        None if guard.cancel_echo == "never" else EchoGuard(sample_rate, active=guard.cancel_echo == "always")
+    )
+    floor = Floor(recorder, bargein, detector, sample_rate=sample_rate, dialogue=dialogue, echo=echo)
     context = UnkeptContext() if dialogue else _context(tools)
     aggregators = LLMContextAggregatorPair(
         context,
@@ -318,6 +324,7 @@ def _ear(agent: Agent, configuration: Configuration, recorder: CallRecorder, flo
         headers=recorder.call_headers(),
         on_turn_info=floor.turn_info,
         on_audio=floor.ear_audio,
+        clean=floor.clean,
         audio_passthrough=False,
         api_key=NO_KEY,
         url=f"{configuration.asr_url}/v2/listen",

@@ -56,6 +56,7 @@ class CallRecord:
     outcome: str = ""
     seconds: float = 0.0
     cost: Cost | None = None
+    false_alarms: int = 0
     turns: list[Turn] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -70,6 +71,7 @@ class CallRecord:
             "end_reason": self.end_reason,
             "outcome": self.outcome,
             "cost": {**self.cost.parts(), "total": self.cost.total} if self.cost else None,
+            "false_alarms": self.false_alarms,
             "turns": [_turn_json(turn) for turn in self.turns],
         }
 
@@ -214,6 +216,7 @@ class CallRecorder:
 
     def resumed(self, now: float) -> None:
         """What silenced the agent was nothing; it goes on with its sentence."""
+        self.record.false_alarms += 1
         self._event(names.EVENT_RESUME, now)
 
     def ear_audio(self, audio: bytes | None, sample_rate: int, now: float) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from asr.settings import AsrSettings
 from llm.settings import LLMSettings
 from orchestration.doors import AccessSettings, PhoneSettings, WebSettings
+from orchestration.guard import GuardSettings
 from orchestration.watch import TelemetrySettings
 from serving.errors import SettingsError
 from serving.settings import Section, load_section, read_tables
@@ -60,6 +61,7 @@ class Configuration:
     web: WebSettings
     phone: PhoneSettings
     telemetry: TelemetrySettings
+    guard: GuardSettings
 
     @property
     def asr_url(self) -> str:
@@ -87,6 +89,7 @@ SECTIONS: dict[str, type[Section]] = {
     "web": WebSettings,
     "phone": PhoneSettings,
     "telemetry": TelemetrySettings,
+    "guard": GuardSettings,
 }
 
 
@@ -109,6 +112,7 @@ def load_configuration() -> Configuration:
         web=load_section("web", WebSettings),
         phone=load_section("phone", PhoneSettings),
         telemetry=load_section("telemetry", TelemetrySettings),
+        guard=load_section("guard", GuardSettings),
     )
 
 

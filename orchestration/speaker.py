@@ -42,14 +42,21 @@ class Speaker(FrameProcessor):
 
     Args:
         on_said: told the words as they are heard.
+        on_sound: told the sound (16-bit PCM) as it leaves.
 
     """
 
-    def __init__(self, *, on_said: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        *,
+        on_said: Callable[[str], None] = lambda _: None,
+        on_sound: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         super().__init__()
         self.gate = SpeculationGate(name="Speaker")
         self._playout: Playout[Frame] = Playout()
         self._on_said = on_said
+        self._on_sound = on_sound
         self._context_began: float | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -110,6 +117,8 @@ class Speaker(FrameProcessor):
                     self._on_said(frame.text)
                 elif isinstance(frame, HeardFrame):
                     frame.heard.set()
+                elif isinstance(frame, TTSAudioRawFrame):
+                    self._on_sound(frame.audio)
                 await self.push_frame(frame)
             due = self._playout.next_due()
             if due is None:

@@ -29,7 +29,7 @@ from telemetry.errors import TelemetryError
 from tts.cli import bench as bench_tts
 from voice.access.cli import keys
 from voice.bench.cli import bench as bench_call
-from voice.bench.cli import watching as bench_watching
+from voice.bench.watching_cli import watching as bench_watching
 from voice.errors import VoiceError
 from voice.phone.cli import dial
 

@@ -3,37 +3,17 @@
 import asyncio
 import dataclasses
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.conftest import Stack, start_stack
+from tests.conftest import Stack
 from tests.e2e.test_rough_callers import end_reason
 from voice.caller.line import place_call
 from voice.caller.questions import question_from_text
 from voice.caller.script import CallerScript, Question
 
-#: An agent that answers at length.
-AGENT = """
-name = "talker"
-greeting = "Hello."
-system_prompt = "You are a helpful assistant on the telephone. Answer each question correctly in one short sentence."
-[sampling]
-temperature = 0.0
-max_tokens = 60
-"""
 LONG = "Can you tell me everything you know about the city of London?"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose agent answers at length."""
-    folder = tmp_path_factory.mktemp("talker")
-    (folder / "agent.toml").write_text(AGENT)
-    with start_stack(folder, OFFHOOK_GATEWAY__AGENT="./agent.toml") as running:
-        yield running
 
 
 async def question(stack: Stack, text: str, **options: Any) -> Question:
@@ -58,13 +38,13 @@ def words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
-async def test_an_interruption_takes_the_turn(stack: Stack) -> None:
+async def test_an_interruption_takes_the_turn(talker: Stack) -> None:
     """The agent stops, keeps only what was heard of its answer, and answers the new question."""
     script, turns = await hold(
-        stack,
+        talker,
         "interrupted",
-        await question(stack, LONG),
-        await question(stack, "What is the capital of France?", interrupts_after=2.0),
+        await question(talker, LONG),
+        await question(talker, "What is the capital of France?", interrupts_after=2.0),
     )
     first, second = turns
     assert first["interrupted"]
@@ -77,28 +57,28 @@ async def test_an_interruption_takes_the_turn(stack: Stack) -> None:
     assert script.turns[1].agent_stopped is not None
 
 
-async def test_a_murmur_does_not(stack: Stack) -> None:
+async def test_a_murmur_does_not(talker: Stack) -> None:
     """The agent says all of its answer, though somebody says 'yeah' in between."""
     script, turns = await hold(
-        stack,
+        talker,
         "murmured",
-        await question(stack, LONG),
-        await question(stack, "Yeah.", interrupts_after=1.5),
+        await question(talker, LONG),
+        await question(talker, "Yeah.", interrupts_after=1.5, murmur=True),
     )
     (turn,) = turns
     assert not turn["interrupted"]
     assert words(turn["spoken"]) == words(turn["answered"])
-    assert script.turns[1].answer_began is not None
+    assert script.turns[1].interrupting
 
 
-async def test_hanging_up_while_the_mind_thinks(stack: Stack) -> None:
+async def test_hanging_up_while_the_mind_thinks(talker: Stack) -> None:
     """A caller who goes right after the question leaves nothing behind that a next caller would notice."""
-    asked = await question(stack, LONG)
+    asked = await question(talker, LONG)
     try:
         async with asyncio.timeout(asked.speech_seconds + 2.5):
-            await place_call(stack.media_url, [asked], call_sid="gone", parameters={})
+            await place_call(talker.media_url, [asked], call_sid="gone", parameters={})
     except TimeoutError:
         pass
-    await end_reason(stack, "gone")
-    _, turns = await hold(stack, "next", await question(stack, "What is the capital of France?"))
+    await end_reason(talker, "gone")
+    _, turns = await hold(talker, "next", await question(talker, "What is the capital of France?"))
     assert "Paris" in turns[0]["answered"]

@@ -24,19 +24,24 @@ def sound(bargein: BargeIn, windows: int, *, start: float = 0.0, probability: fl
     return silenced
 
 
-def test_the_agent_falls_silent_within_two_windows() -> None:
-    """Two windows of speech are enough, and it is told once."""
+def test_the_agent_falls_silent_with_the_first_window_of_speech() -> None:
+    """One window that is surely speech is enough, and it is told once."""
     bargein = BargeIn("en")
-    assert sound(bargein, 10, start=5.0) == [pytest.approx(5.064)]
+    assert sound(bargein, 10, start=5.0) == [pytest.approx(5.032)]
     assert bargein.silenced_at == 5.0
 
 
-def test_a_click_does_not_silence() -> None:
-    """One window alone is no speech."""
-    bargein = BargeIn("en")
+def test_what_may_be_noise_does_not_silence() -> None:
+    """Windows that are hardly speech leave the agent alone, however many there are."""
+    assert sound(BargeIn("en"), 20, probability=0.7) == []
+
+
+def test_a_guarded_line_wants_several_windows() -> None:
+    """With `windows = 2` one window alone is no speech."""
+    bargein = BargeIn("en", BargeInSettings(windows=2))
     assert sound(bargein, 1) == []
     assert sound(bargein, 1, start=1.0, probability=0.1) == []
-    assert sound(bargein, 1, start=2.0) == []
+    assert sound(bargein, 10, start=2.0) == [pytest.approx(2.064)]
 
 
 def test_words_take_the_turn() -> None:
@@ -83,6 +88,7 @@ def test_the_agents_own_echo_takes_no_turn() -> None:
     bargein.said(["The", "capital", "of", "France", "is", "Paris."])
     assert bargein.judge(info("StartOfTurn", "capital of France is"), speaking=True) is Verdict.KEEP
     assert bargein.judge(info("EndOfTurn", "capital of France is"), speaking=False) is Verdict.KEEP
+    assert bargein.echoes
     assert bargein.judge(info("StartOfTurn", "what is the capital of Spain"), speaking=True) is Verdict.PASS
 
 
@@ -95,6 +101,27 @@ def test_a_false_alarm_is_told_once() -> None:
     assert bargein.false_alarm(1.0)
     assert not bargein.false_alarm(2.0)
     assert bargein.false_alarms == 1
+
+
+def test_a_murmur_is_over_with_its_sound() -> None:
+    """Once a murmur has been understood the agent does not wait for more than its end."""
+    bargein = BargeIn("en")
+    sound(bargein, 10)
+    bargein.judge(info("StartOfTurn", "mm-hm"), speaking=True)
+    assert not bargein.false_alarm(0.33)
+    sound(bargein, 2, start=0.32, probability=0.1)
+    assert bargein.false_alarm(0.39)
+
+
+def test_a_true_interruption_makes_up_for_a_false_alarm() -> None:
+    """A caller who does interrupt is heard at once again."""
+    bargein = BargeIn("en", BargeInSettings(max_false_alarms=1))
+    sound(bargein, 5)
+    assert bargein.false_alarm(3.0)
+    assert sound(bargein, 5, start=4.0) == []
+    bargein.silenced_at = 4.0
+    assert bargein.judge(info("StartOfTurn", "no wait"), speaking=True) is Verdict.PASS
+    assert sound(bargein, 5, start=6.0) == [pytest.approx(6.032)]
 
 
 def test_endless_noise_does_not_silence_for_ever() -> None:

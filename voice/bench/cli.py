@@ -1,6 +1,7 @@
-"""``offhook bench call`` and ``offhook bench watching``."""
+"""``offhook bench call``."""
 
 import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,62 +9,20 @@ from typing import Any
 import click
 from rich.console import Console
 
-from voice.bench.systems import OFFHOOK, STOCK, SYSTEMS
-
-#: Spoken by the mouth where no recordings are given; every call of a system asks the next ones.
-QUESTIONS = tuple(
-    """
-What is the capital of France?
-How many days are there in a week?
-What colour is the sky on a clear day?
-Can you tell me what a telephone is used for?
-What is the opposite of hot?
-What is the capital of Italy?
-Which animal says meow?
-What do bees make?
-How many hours are there in a day?
-What do people drink in the morning?
-Where do fish live?
-What is the largest planet?
-What is bread made of?
-Who looks after people in a hospital?
-What do you wear when it rains?
-What is the capital of Germany?
-How many months are there in a year?
-What is the opposite of small?
-What does a baker do?
-Which season comes after winter?
-What is ice made of?
-What is the capital of Japan?
-Why do birds have wings?
-What do cows eat?
-How many legs does a spider have?
-What is a library for?
-What is the opposite of early?
-Which fruit is yellow and long?
-What does a doctor do?
-Where does the sun rise?
-What is the capital of Greece?
-How many minutes are there in an hour?
-What do you use to cut paper?
-What is the opposite of loud?
-What is a bicycle?
-Which month comes after May?
-What is the capital of Portugal?
-What do you find on a beach?
-How do plants grow?
-What is the opposite of heavy?
-""".strip().splitlines()
-)
-QUESTIONS_A_CALL = 5
-#: Turns that the recorder alone is measured over.
-RECORDER_TURNS = 500
+PARTS = ("latency", "long", "interruptions", "murmurs", "hesitations", "load", "endurance", "echo")
+#: The systems that `latency` compares, as :mod:`voice.bench.systems` names them.
+SYSTEMS = ("offhook", "offhook, no speculation", "stock pipecat")
 
 
 @click.command("call")
-@click.argument("files", nargs=-1, type=click.Path())
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--quick", is_flag=True, help="Little of everything: minutes, not an hour.")
+@click.option("--rounds", type=click.IntRange(1, 1000), help="latency, long: calls to each system.  [8]")
+@click.option("--interruptions", type=click.IntRange(1, 1000), help="interruptions: how many.  [30]")
+@click.option("--clips", type=click.IntRange(1, 1000), help="murmurs, hesitations: recordings at most.  [40]")
+@click.option("--turns", type=click.IntRange(1, 100_000), help="endurance: how many.  [200]")
 @click.option(
-    "--rounds", default=8, show_default=True, type=click.IntRange(1, 1000), help="Calls to each system."
+    "--callers", multiple=True, type=click.IntRange(1, 64), help="load: how many at once.  [1, 2, 4]"
 )
 @click.option(
     "--system",
@@ -72,111 +31,88 @@ RECORDER_TURNS = 500
     type=click.Choice(SYSTEMS),
     default=SYSTEMS,
     show_default=True,
-    help="What to measure; may be given again.",
+    help="latency, long: what to measure; may be given again.",
+)
+@click.option(
+    "--ask", "files", multiple=True, type=click.Path(), help="A recording to ask instead of the questions."
+)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path),
+    default=Path("../shared/audio/manifest.jsonl"),
+    show_default=True,
+    help="Recordings of murmurs, noises and turns, as `offhook bench asr` takes them.",
 )
 @click.option("--png", type=click.Path(path_type=Path), default=Path("bench-call.png"), show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures here.")
 def bench(
-    files: tuple[str, ...], rounds: int, names: tuple[str, ...], png: Path, json_file: Path | None
-) -> None:
-    """Hold scripted calls with Offhook and its peers in turn, and compare what the caller hears.
+    parts: tuple[str, ...], quick: bool, names: tuple[str, ...], files: tuple[str, ...],
+    manifest: Path, png: Path, json_file: Path | None, **sizes: Any,
+) -> None:  # fmt: skip
+    """Hold scripted calls through Twilio's media stream in real time, and measure from the audio outside.
 
-    FILES are recordings to ask, one a turn, instead of the built-in questions. The mouth's phrase cache is off.
+    \b
+    PARTS, all of them where none is named:
+      latency        voice to voice beside the peers; what speculation gains and costs
+      long           the same with replies of two sentences and more
+      interruptions  how soon the agent is silent, words kept against words heard
+      murmurs        "mm-hm", "yeah", noises: what takes the turn
+      hesitations    pauses inside a turn: what is cut off, and the delay of complete turns
+      load           1, 2, 4 callers at once, processor time of a call minute
+      endurance      many turns in one run: stuck calls, tasks, memory
+      echo           the agent's own voice on the caller's line
+    The mouth's phrase cache is off throughout.
     """
+    from voice.bench.lab import QUICK, Sizes
     from voice.cli import plain_errors
 
+    given = {name: value for name, value in sizes.items() if value}
+    chosen = dataclasses.replace(QUICK if quick else Sizes(), **given)
     console = Console(stderr=True, highlight=False)
-    figures = plain_errors(lambda: asyncio.run(_measure(files, rounds, names, console)))()
-    _show(figures, png, json_file)
+    run = _measure(parts or PARTS, names, chosen, files, manifest, console, png, json_file)
+    plain_errors(lambda: asyncio.run(run))()
 
 
 async def _measure(
-    files: tuple[str, ...], rounds: int, names: tuple[str, ...], console: Console
-) -> dict[str, dict[str, Any]]:
+    parts: tuple[str, ...], names: tuple[str, ...], sizes: Any, files: tuple[str, ...], manifest: Path,
+    console: Console, png: Path, json_file: Path | None,
+) -> None:  # fmt: skip
     from orchestration.agent import load_agent
     from orchestration.settings import load_configuration
-    from voice.bench.calls import place_calls
-    from voice.bench.figures import figures_of
+    from voice.bench.lab import Lab
+    from voice.bench.parts import measure, systems_of
     from voice.bench.systems import running_systems
-    from voice.caller.questions import question_from_file, question_from_text
 
     configuration = load_configuration()
     report = lambda line: console.print(line, style="dim")  # noqa: E731 - a callback
-    async with running_systems(configuration, names, report) as systems:
-        mouth = f"http{configuration.tts_url.removeprefix('ws')}"
-        voice = load_agent(configuration.gateway.agent).voice
-        questions = [question_from_file(path) for path in files] or [
-            await question_from_text(text, mouth_url=mouth, voice=voice) for text in QUESTIONS
-        ]
-        size = len(questions) if files else QUESTIONS_A_CALL
-        calls = [questions[start : start + size] for start in range(0, len(questions), size)]
-        measured = await place_calls(systems, calls, rounds=rounds, progress=report)
-    return {one.system.name: figures_of(one) for one in measured}
-
-
-def _show(figures: dict[str, dict[str, Any]], png: Path, json_file: Path | None) -> None:
-    from voice.bench.figures import ratios, speculation
-    from voice.bench.report import picture, table
-
-    reference = STOCK if STOCK in figures else OFFHOOK
-    console = Console(highlight=False, width=140)
-    console.print(table(figures, ratios(figures, reference), reference))
-    if paid := speculation(figures):
-        console.print(
-            f"speculation: p50 lower by {paid['p50_lower']:.0%}; {paid['same_answers']:g} of"
-            f" {paid['compared']:g} answers the same; {paid['wasted_tokens']:g} tokens thrown away"
+    figures: dict[str, Any] = {}
+    async with running_systems(configuration, systems_of(parts, names), report) as systems:
+        lab = Lab(
+            systems=systems,
+            mouth_url=f"http{configuration.tts_url.removeprefix('ws')}",
+            ear_url=f"http{configuration.asr_url.removeprefix('ws')}",
+            voice=load_agent(configuration.gateway.agent).voice,
+            sizes=sizes,
+            manifest=manifest,
+            files=files,
+            report=report,
         )
-    picture(figures, png)
-    console.print(f"picture in {png}")
+        for part in parts:
+            figures[part] = await measure(lab, part, names)
+            _show(part, figures, png, json_file)
+
+
+def _show(part: str, figures: dict[str, Any], png: Path, json_file: Path | None) -> None:
+    """Print a part that is done, and write down all there is so far: a run that is broken off keeps it."""
+    from voice.bench.picture import draw
+    from voice.bench.report import TABLES
+
+    console = Console(highlight=False, width=140)
+    for shown in TABLES[part](figures[part]):
+        console.print(shown)
+    if part == "latency":
+        draw(figures[part]["systems"], png)
+        console.print(f"picture in {png}")
     if json_file:
         json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-        console.print(f"figures in {json_file}")
-
-
-@click.command("watching")
-@click.option(
-    "--rounds", default=20, show_default=True, type=click.IntRange(2, 1000), help="Calls with each variant."
-)
-@click.option("--turns", default=3, show_default=True, type=click.IntRange(1, 20), help="Questions a call.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures here.")
-def watching(rounds: int, turns: int, json_file: Path | None) -> None:
-    """Hold the same calls with telemetry off, on, and on with a collector that hangs; compare what they cost."""
-    from voice.cli import plain_errors
-
-    console = Console(stderr=True, highlight=False)
-    found = plain_errors(lambda: asyncio.run(_watch(rounds, turns, console)))()
-    _show_watching(found)
-    if json_file:
-        json_file.write_text(json.dumps(found, indent=1), encoding="utf-8")
-
-
-async def _watch(rounds: int, turns: int, console: Console) -> dict[str, Any]:
-    from orchestration.agent import load_agent
-    from orchestration.settings import load_configuration
-    from voice.bench.watching import figures, measure, recorder_cost
-    from voice.caller.questions import question_from_text
-    from voice.caller.script import Question
-
-    configuration = load_configuration()
-    voice = load_agent(configuration.gateway.agent).voice
-
-    async def scripts(mouth: str) -> list[list[Question]]:
-        asked = [await question_from_text(text, mouth_url=mouth, voice=voice) for text in QUESTIONS]
-        return [asked[start : start + turns] for start in range(0, len(asked) - turns + 1, turns)]
-
-    measured = await measure(
-        configuration, scripts, rounds=rounds, report=lambda line: console.print(line, style="dim")
-    )
-    return {"recorder": recorder_cost(RECORDER_TURNS), "variants": figures(measured)}
-
-
-def _show_watching(found: dict[str, Any]) -> None:
-    from voice.bench.report import watching_table
-
-    console = Console(highlight=False, width=140)
-    console.print(watching_table(found["variants"]))
-    recorder = found["recorder"]
-    console.print(
-        f"the recorder alone: {recorder['waited_p95'] * 1000:.2f} ms p95 of a turn's wait, "
-        f"{recorder['turn'] * 1000:.1f} ms processor time a turn, {recorder['export'] * 1000:.1f} ms on storing it"
-    )
+        console.print(f"figures so far in {json_file}")

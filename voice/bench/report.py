@@ -1,93 +1,170 @@
-"""The table and the picture of a measurement."""
+"""The tables of a measurement."""
 
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
 
-from voice.bench.figures import percentile
-
 SHARES = ("p50", "p90", "p95", "max")
+Figures = Mapping[str, Any]
 
 
-def table(systems: dict[str, dict[str, Any]], ratio: dict[str, dict[str, float]], reference: str) -> Table:
-    """Return one row a system."""
-    rows = Table(title="voice to voice, milliseconds, measured by the caller", title_justify="left", box=None)
-    for heading in ("system", "turns", "unanswered", *SHARES, f"p50 to {reference}", f"p95 to {reference}"):
-        rows.add_column(heading, justify="left" if heading == "system" else "right")
-    for name, figures in systems.items():
-        heard = figures.get("voice_to_voice", {})
-        shares = ratio.get(name, {})
-        rows.add_row(
-            name,
-            str(figures["turns"]),
-            str(figures["unanswered"]),
-            *(f"{heard[share] * 1000:.0f}" if heard else "-" for share in SHARES),
-            *(f"{shares[share]:.2f}x" if shares else "-" for share in ("p50", "p95")),
+def _table(title: str, *headings: str, rows: Iterable[Iterable[str]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _ms(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.0f}"
+
+
+def _spread(figures: Figures | None) -> list[str]:
+    return [_ms((figures or {}).get(share)) for share in SHARES]
+
+
+def _share(count: float, of: float) -> str:
+    return f"{count:g} of {of:g} ({count / of:.0%})" if of else "-"
+
+
+def latency(figures: Figures) -> list[Table | str]:
+    """Return the comparison of systems, and what speculation gained and cost."""
+    rows = []
+    for name, system in figures["systems"].items():
+        ratio = figures["ratios"].get(name, {})
+        part = system.get("end_of_turn_share")
+        rows.append(
+            [
+                name,
+                str(system["turns"]),
+                str(system["unanswered"]),
+                *_spread(system["voice_to_voice"]),
+                *(f"{ratio[share]:.2f}x" if ratio else "-" for share in ("p50", "p95")),
+                f"{part:.0%}" if part else "-",
+            ]
         )
-    return rows
-
-
-def watching_table(variants: dict[str, Any]) -> Table:
-    """Return one row a variant of `offhook bench watching`, with 95 % intervals of what is more than without."""
-    rows = Table(title="telemetry", title_justify="left", box=None)
-    for heading in (
-        "telemetry",
-        "calls",
-        "turns",
-        "cpu s a call",
-        "more cpu",
-        "p50 ms",
-        "more",
-        "p95 ms",
-        "more",
-    ):
-        rows.add_column(heading, justify="left" if heading == "telemetry" else "right")
-
-    def spread(found: dict[str, float], scale: float, digits: int, unit: str) -> str:
-        value, low, high = (f"{found[key] * scale:+.{digits}f}" for key in ("value", "low", "high"))
-        return f"{value}{unit} ({low} to {high})"
-
-    for name, found in variants.items():
-        heard = found["voice_to_voice"]
-        rows.add_row(
-            name,
-            str(found["calls"]),
-            str(found["turns"]),
-            f"{found['cpu_seconds_a_call']:.2f}",
-            spread(found["more_cpu"], 100, 1, " %"),
-            f"{heard['p50'] * 1000:.0f}",
-            spread(found["more_p50"], 1000, 1, ""),
-            f"{heard['p95'] * 1000:.0f}",
-            spread(found["more_p95"], 1000, 1, ""),
+    headings = ("system", "turns", "unanswered", *SHARES, "p50 to stock", "p95 to stock", "end of turn")
+    shown: list[Table | str] = [
+        _table("voice to voice, milliseconds, measured by the caller", *headings, rows=rows)
+    ]
+    if paid := figures.get("speculation"):
+        shown.append(
+            f"speculation: p50 lower by {paid['p50_lower']:.0%}; answers the same in"
+            f" {_share(paid['same_answers'], paid['compared'])}; {paid['speculations']} begun,"
+            f" {paid['withdrawn']} withdrawn; {paid['wasted_tokens']} tokens thrown away beside"
+            f" {paid['tokens']} used ({paid['wasted_share']:.1%})"
         )
-    return rows
+    if "replies" in figures:
+        long = _share(figures["replies_of_two_sentences_and_more"], figures["replies"])
+        shown.append(f"replies of two sentences and more: {long}")
+    return shown
 
 
-def picture(systems: dict[str, dict[str, Any]], path: Path) -> None:
-    """Draw the distribution of voice to voice, and where Offhook's time goes, as PNG."""
-    from matplotlib.figure import Figure
+def interruptions(figures: Figures) -> list[Table | str]:
+    """Return how soon the agent was silent, and whether it kept what was heard."""
+    return [
+        _table(
+            f"interruptions: {figures['interruptions']}, agent silenced in {figures['stopped']};"
+            " milliseconds from the caller's first sample to the agent's last",
+            "measured at",
+            *SHARES,
+            rows=[
+                ["gateway", *_spread(figures["gateway_stop"])],
+                ["caller", *_spread(figures["caller_stop"])],
+            ],
+        ),
+        "words kept are the words heard, to the one being said: "
+        + _share(figures["same_words"], figures["compared"])
+        + f"; exactly: {figures['same_words_exactly']}",
+    ]
 
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, figures in systems.items():
-        values = figures["voice_to_voice_all"]
-        if values:
-            shares = [number / 100 for number in range(101)]
-            left.plot([percentile(values, share) * 1000 for share in shares], shares, label=name)
-    left.set_xlabel("voice to voice, ms")
-    left.set_ylabel("share of turns")
-    left.set_xlim(left=0)
-    left.grid(alpha=0.3)
-    left.legend()
-    staged = {name: figures["stages"] for name, figures in systems.items() if "stages" in figures}
-    for number, (name, stages) in enumerate(staged.items()):
-        keys = list(stages)
-        places = [place + 0.4 * number for place in range(len(keys))]
-        right.barh(places, [stages[key]["p50"] * 1000 for key in keys], height=0.38, label=f"{name}, p50")
-        right.set_yticks(places, [key.replace("_", " ") for key in keys])
-    right.invert_yaxis()
-    right.set_xlabel("ms")
-    right.grid(alpha=0.3, axis="x")
-    right.legend()
-    figure.savefig(path, dpi=110)
+
+def murmurs(figures: Figures) -> list[Table | str]:
+    """Return which sounds took the turn, and how long the agent paused."""
+    rows = [
+        [
+            kind,
+            str(part["sounds"]),
+            _share(part["took_the_turn"], part["sounds"]),
+            _share(part["paused"], part["sounds"]),
+            _ms(part["pause"].get("p50")),
+            _ms(part["pause"].get("max")),
+        ]
+        for kind, part in (*figures["by_kind"].items(), ("all", figures["all"]))
+    ]
+    headings = ("sound", "sounds", "took the turn", "paused over 250 ms", "pause p50, ms", "max")
+    return [_table("sounds over the agent's answer that are no interruption", *headings, rows=rows)]
+
+
+def hesitations(figures: Figures) -> list[Table | str]:
+    """Return cut-offs beside the delay of complete turns."""
+    rows = [
+        ["pause of 0.5 to 1.5 s inside", _share(figures["cut_off"], figures["hesitant_turns"])],
+        ["fluent", _share(figures["fluent_cut_off"], figures["fluent_turns"])],
+    ]
+    return [
+        _table("turns", "turns", "cut off", rows=rows),
+        f"end-of-turn delay of {figures['complete_turns']} complete turns, ms (p50, p90, p95, max): "
+        + ", ".join(_spread(figures["delay"])),
+    ]
+
+
+def load(figures: Figures) -> list[Table | str]:
+    """Return voice to voice and processor time by callers at once."""
+    rows = [
+        [
+            str(step["callers"]),
+            str(step["turns"]),
+            str(step["unanswered"]),
+            *_spread(step["voice_to_voice"]),
+            f"{step['cpu_seconds_per_call_minute'] or 0:.1f}",
+            f"{step['end_of_turn_share'] or 0:.0%}",
+        ]
+        for step in figures["steps"]
+    ]
+    headings = ("callers at once", "turns", "unanswered", *SHARES, "CPU s per call minute", "end of turn")
+    return [_table("voice to voice under load, milliseconds", *headings, rows=rows)]
+
+
+def endurance(figures: Figures) -> list[Table | str]:
+    """Return what did not end, and what grew."""
+    warm, end = figures["memory_after_first_turns"] or {}, figures["memory_at_the_end"]
+    rows = [[name, f"{warm.get(name, 0):.0f}", f"{end[name]:.0f}"] for name in sorted(end)]
+    return [
+        f"{figures['turns']} turns in {figures['calls']} calls: {figures['unanswered']} unanswered,"
+        f" {len(figures['failed_calls'])} calls failed; tasks of the gateway"
+        f" {figures['tasks_before']} before, {figures['tasks_at_the_end']} after",
+        _table("memory, megabytes", "server", "after the first turns", "at the end", rows=rows),
+    ]
+
+
+def echoes(figures: Figures) -> list[Table | str]:
+    """Return who was interrupted by its own voice."""
+    rows = [
+        [
+            row["system"],
+            f"{row['level']} dB",
+            _ms(row["delay"]),
+            str(row["turns_taken"]),
+            str(row["false_alarms"]),
+            "yes" if row["finished"] else "no",
+        ]
+        for row in figures["rows"]
+    ]
+    headings = ("system", "echo", "late, ms", "turns taken", "false alarms", "answer finished")
+    return [_table("the agent's own echo", *headings, rows=rows)]
+
+
+TABLES: Mapping[str, Callable[[Figures], list[Table | str]]] = {
+    "latency": latency,
+    "long": latency,
+    "interruptions": interruptions,
+    "murmurs": murmurs,
+    "hesitations": hesitations,
+    "load": load,
+    "endurance": endurance,
+    "echo": echoes,
+}

@@ -1,4 +1,4 @@
-"""The systems that are measured side by side: Offhook, Offhook without speculation, a stock pipecat bot.
+"""The systems that are measured side by side: Offhook as it is and changed in one thing, and its peers.
 
 All share one ear, mind and mouth process where they can, so that they differ in nothing but themselves.
 """
@@ -7,7 +7,7 @@ import contextlib
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,16 @@ from voice.up import running_servers
 OFFHOOK = "offhook"
 WITHOUT_SPECULATION = "offhook, no speculation"
 STOCK = "stock pipecat"
-SYSTEMS = (OFFHOOK, WITHOUT_SPECULATION, STOCK)
+#: The systems that `latency` compares.
+COMPARED = (OFFHOOK, WITHOUT_SPECULATION, STOCK)
+TALKER = "offhook, long replies"
+TALKER_WITH_ECHO = "offhook, echo not cancelled"
+STOCK_TALKER = "stock pipecat, long replies"
+#: What makes the talkers talk.
+TALKER_PROMPT = (
+    "You are a helpful assistant on the telephone. Answer every question in two or three short sentences."
+)
+TALKER_TOKENS = 80
 
 
 @dataclass(frozen=True)
@@ -44,9 +53,9 @@ class System:
 
 @contextlib.asynccontextmanager
 async def running_systems(
-    configuration: Configuration, names: Sequence[str], report: Callable[[str], None]
-) -> AsyncIterator[list[System]]:
-    """Start the stack and the named peers beside it; yield them once they are ready.
+    configuration: Configuration, names: Collection[str], report: Callable[[str], None]
+) -> AsyncIterator[dict[str, System]]:
+    """Start the stack and the named systems beside it; yield them by name once they are ready.
 
     Raises:
         StackError: one of them did not start.
@@ -56,16 +65,40 @@ async def running_systems(
     specs = [_without_cache(spec) for spec in stack_specs(configuration)]
     systems = [System(OFFHOOK, configuration.gateway_url, tells=True)]
     with tempfile.TemporaryDirectory() as folder:
-        if WITHOUT_SPECULATION in names:
-            spec, system = _without_speculation(agent, Path(folder))
-            specs.append(spec)
-            systems.append(system)
-        if STOCK in names:
-            spec, system = _stock(configuration)
-            specs.append(spec)
-            systems.append(system)
+        for name in names:
+            if name != OFFHOOK:
+                spec, system = _beside(name, agent, configuration, Path(folder))
+                specs.append(spec)
+                systems.append(system)
         async with running_servers(specs, report):
-            yield [system for system in systems if system.name in names]
+            yield {system.name: system for system in systems}
+
+
+def _beside(name: str, agent: Agent, configuration: Configuration, folder: Path) -> tuple[ServerSpec, System]:
+    """Return how to run the system ``name`` beside the stack."""
+    if name == STOCK:
+        return _stock(name, configuration.gateway.agent, configuration)
+    if name == WITHOUT_SPECULATION:
+        slow = agent.model_copy(update={"turns": agent.turns.model_copy(update={"speculate": False})})
+        return _gateway(name, _written(slow, folder / "slow.toml"))
+    talker = _written(_talker(agent), folder / "talker.toml")
+    if name == STOCK_TALKER:
+        return _stock(name, talker, configuration)
+    if name == TALKER_WITH_ECHO:
+        return _gateway(name, talker, OFFHOOK_GUARD__CANCEL_ECHO="never")
+    return _gateway(name, talker)
+
+
+def _talker(agent: Agent) -> Agent:
+    sampling = agent.sampling.model_copy(update={"max_tokens": TALKER_TOKENS})
+    return agent.model_copy(
+        update={"system_prompt": TALKER_PROMPT, "greeting": "Hello.", "sampling": sampling}
+    )
+
+
+def _written(agent: Agent, path: Path) -> str:
+    path.write_text(tomli_w.dumps(agent.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    return str(path)
 
 
 def _without_cache(spec: ServerSpec) -> ServerSpec:
@@ -73,32 +106,28 @@ def _without_cache(spec: ServerSpec) -> ServerSpec:
     return replace(spec, env={**spec.env, "OFFHOOK_TTS__CACHE_MEGABYTES": "0"})
 
 
-def _without_speculation(agent: Agent, folder: Path) -> tuple[ServerSpec, System]:
-    slow = agent.model_copy(update={"turns": agent.turns.model_copy(update={"speculate": False})})
-    path = folder / "agent.toml"
-    path.write_text(tomli_w.dumps(slow.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+def _gateway(name: str, agent: str, **settings: str) -> tuple[ServerSpec, System]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    environment = {"OFFHOOK_GATEWAY__PORT": str(port), "OFFHOOK_GATEWAY__AGENT": str(path)}
-    spec = ServerSpec(
-        "gateway-without-speculation",
-        (sys.executable, "-m", "voice"),
-        lambda: wait_http_ready(f"{url}/readyz"),
-        environment,
-    )
-    return spec, System(WITHOUT_SPECULATION, url, tells=True)
+    environment = {"OFFHOOK_GATEWAY__PORT": str(port), "OFFHOOK_GATEWAY__AGENT": agent, **settings}
+    argv = (sys.executable, "-m", "voice")
+    spec = ServerSpec(_log_name(name), argv, lambda: wait_http_ready(f"{url}/readyz"), environment)
+    return spec, System(name, url, tells=True)
 
 
-def _stock(configuration: Configuration) -> tuple[ServerSpec, System]:
+def _stock(name: str, agent: str, configuration: Configuration) -> tuple[ServerSpec, System]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     profile = load_profile(configuration.llm.profile)
     argv = [sys.executable, "-m", "voice.bench.stock_bot", "--port", str(port)]
-    argv += ["--agent", configuration.gateway.agent, "--llm-model", profile.served_name]
+    argv += ["--agent", agent, "--llm-model", profile.served_name]
     argv += ["--llm-url", f"http://{configuration.llm.host}:{configuration.llm.port}"]
-    return ServerSpec("stock", argv, lambda: wait_http_ready(f"{url}/readyz")), System(
-        STOCK, url, tells=False
-    )
+    spec = ServerSpec(_log_name(name), argv, lambda: wait_http_ready(f"{url}/readyz"))
+    return spec, System(name, url, tells=False)
+
+
+def _log_name(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
 
 
 def _free_port() -> int:

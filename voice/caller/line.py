@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voice.access.tls import verification
-from voice.caller.script import PACKET_SECONDS, CallerScript, Patience, Question
+from voice.caller.script import PACKET_SECONDS, CallerScript, EchoPath, Patience, Question
 from voice.errors import CallerError
 from voice.phone.carriers.twilio import ENCODING
 from voice.phone.media import SAMPLE_RATE
@@ -27,8 +27,11 @@ async def place_call(
     call_sid: str,
     parameters: Mapping[str, str],
     patience: Patience | None = None,
+    echo: EchoPath | None = None,
 ) -> CallerScript:
     """Call ``url`` (ws://…/phone/twilio/media), ask ``questions`` and return what happened.
+
+    ``echo``: how the caller's line echoes; None for one that does not.
 
     Raises:
         CallerError: nobody answered, the call was refused, or the agent hung up.
@@ -44,7 +47,7 @@ async def place_call(
         ) as socket:
             stream_sid = f"MZ{secrets.token_hex(16)}"
             await _start(socket, stream_sid, call_sid, parameters)
-            script = CallerScript(questions, time.monotonic(), patience or Patience())
+            script = CallerScript(questions, time.monotonic(), patience or Patience(), echo)
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(_listen(socket, script), name="caller-listen")
                 await _speak(socket, stream_sid, script)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from telemetry.tracing import STORE_VARIABLE
-from voice.bench.report import watching_table
 from voice.bench.watching import HUNG, OFF, ON, Variant, figures, recorder_cost
+from voice.bench.watching_cli import watching_table
 
 
 def variant(name: str, cpu: float, waited: float) -> Variant:
