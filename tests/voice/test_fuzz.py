@@ -68,7 +68,7 @@ async def webhook(fuzz: Fuzz) -> int:
     """A carrier's webhook: half of them signed, so that what comes after the signature is reached too."""
     rng = fuzz.rng
     carrier = rng.choice(list(SIGN))
-    path = rng.choice(["answer", "answer?wait=x", "answer?dial=%00&agent=%ff", "status", "connect/x"])
+    path = rng.choice(["answer", "answer?wait=x", "answer?dial=%00&agent=x", "status", "connect/x"])
     form = {CALL_FIELD[carrier]: f"c{rng.random()}", "From": "+1", "CallStatus": "completed", "To": "+2"}
     url, mutated = f"{PUBLIC}/phone/{carrier}/{path}", mutate_json(rng, form)
     if rng.random() < 0.5 and isinstance(mutated, dict):
@@ -79,6 +79,7 @@ async def webhook(fuzz: Fuzz) -> int:
         headers = {
             name: mutate_bytes(rng, value.encode()).decode("latin-1") for name, value in headers.items()
         }
+        path += rng.choice(["", "?x=%ff", "?wait=%00%0d%0a", "/.."])
     kind = rng.choice(["application/x-www-form-urlencoded", "application/json", "text/plain"])
     await fuzz.post(f"/phone/{carrier}/{path}", body, {"content-type": kind, **_sendable(headers)})
     return 1
