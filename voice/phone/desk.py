@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from orchestration.doors import PhoneSettings
 from telemetry import metrics
-from voice.access.gatekeeper import Gatekeeper, denial_response, read_body
+from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens
 from voice.errors import AccessDeniedError, OutboundError
 from voice.phone.carriers.base import Carrier
@@ -117,7 +117,7 @@ class CallDesk:
 
     @for_owners
     async def _dial(self, request: Request) -> Response:
-        body = DialBody.model_validate_json(await read_body(request, self.gatekeeper.settings.max_body_bytes))
+        body = DialBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
         carrier = self._outbound_carrier()
         number = e164(body.to)
         agent = self._reception.agent_named(body.agent)
@@ -142,9 +142,7 @@ class CallDesk:
 
     @for_owners
     async def _transfer(self, request: Request) -> Response:
-        body = TransferBody.model_validate_json(
-            await read_body(request, self.gatekeeper.settings.max_body_bytes)
-        )
+        body = TransferBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
         line, number = self._line(request), e164(body.to)
         if body.announce:
             await line.say(body.announce)
@@ -154,7 +152,7 @@ class CallDesk:
     @for_owners
     async def _keys(self, request: Request) -> Response:
         """Press keys on the other side's menu, as tones in the sound."""
-        body = KeysBody.model_validate_json(await read_body(request, self.gatekeeper.settings.max_body_bytes))
+        body = KeysBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
         await self._line(request).press(body.digits)
         return JSONResponse({"status": "pressed", "digits": body.digits})
 

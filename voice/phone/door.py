@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from orchestration.doors import PhoneSettings
 from telemetry import metrics
-from voice.access.gatekeeper import Gatekeeper, denial_response, read_body
+from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens, ReplayMemory
 from voice.errors import AccessDeniedError
 from voice.phone.carriers.base import Carrier, Document, SignatureError, Webhook
@@ -117,7 +117,7 @@ class PhoneDoor:
             return JSONResponse({"error": f"carriers: {', '.join(self._carriers)}"}, status_code=404)
         try:
             self.gatekeeper.admit_unkeyed(request, door=carrier.name)
-            body = await read_body(request, self.gatekeeper.settings.max_body_bytes)
+            body = await self.gatekeeper.read(request, door=carrier.name)
             webhook = self._as_sent(request, body)
             unique = carrier.verify(webhook, time.time())
             if not self._seen.is_new(f"{carrier.name} {request.url.path} {unique}", time.monotonic()):

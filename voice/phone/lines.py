@@ -57,13 +57,16 @@ class Line:
 
     async def say(self, text: str) -> None:
         """Let the agent say ``text``, and wait until the caller has heard it or cannot any more."""
+        await self.call.queue(TTSSpeakFrame(text))
+        await self.heard()
+
+    async def heard(self) -> None:
+        """Wait until the caller has heard all that was said so far, as the carrier tells, or cannot any more."""
         name = secrets.token_hex(4)
         played = self._marks[name] = asyncio.Event()
         try:
-            await self.call.queue(TTSSpeakFrame(text))
             mark = self.carrier.mark(self.start, name)
-            if mark is not None:
-                await self.call.queue(OutputTransportMessageFrame(message=mark))
+            await self.call.queue(OutputTransportMessageFrame(message=mark))
             async with asyncio.timeout(PLAYOUT_SECONDS):
                 await played.wait()
         except TimeoutError:
@@ -108,6 +111,10 @@ class LineControl(CallControl):
     """The agent's hands on a carrier's call: it can transfer, too."""
 
     line: Line
+
+    async def heard(self) -> None:
+        """Wait until the caller has heard everything that was said so far."""
+        await self.line.heard()
 
     async def transfer(self, number: str) -> None:
         """Connect the caller to ``number`` once they have heard what was said.

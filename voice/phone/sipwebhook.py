@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from orchestration.doors import SipWebhookSettings
 from telemetry import metrics
-from voice.access.gatekeeper import Gatekeeper, denial_response, read_body
+from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import ReplayMemory
 from voice.errors import AccessDeniedError
 from voice.phone.carriers.base import SignatureError
@@ -103,7 +103,7 @@ class SipDoor:
     async def _incoming(self, request: Request) -> Response:
         try:
             self._gatekeeper.admit_unkeyed(request, door=DOOR)
-            body = await read_body(request, self._gatekeeper.settings.max_body_bytes)
+            body = await self._gatekeeper.read(request, door=DOOR)
             call_id = self._webhook.take(body, dict(request.headers), time.monotonic())
         except AccessDeniedError as denial:
             return denial_response(denial)

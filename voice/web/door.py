@@ -23,7 +23,7 @@ from orchestration.doors import WebSettings
 from orchestration.timeline import Turn
 from telemetry import metrics
 from telemetry.tracing import extract_context
-from voice.access.gatekeeper import Gatekeeper, denial_response, read_body
+from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.errors import AccessDeniedError, SignallingError
 from voice.mediawatch import MediaWatch
 from voice.reception import Place, Reception, RefusedError
@@ -149,7 +149,7 @@ class WebDoor:
     async def _offer(self, request: Request) -> Response:
         """Answer an offer: hold a new call, or carry an old one over a new connection."""
         visitor = self._gatekeeper.admit(request, "web", door=DOOR)
-        offer = parse_offer(await read_body(request, self._gatekeeper.settings.max_body_bytes))
+        offer = parse_offer(await self._gatekeeper.read(request, door=DOOR))
         if offer.pc_id and (known := self._connections.get(offer.pc_id)):
             return await self._renegotiate(known, offer)
         with contextlib.ExitStack() as holding:
@@ -195,7 +195,7 @@ class WebDoor:
     async def _patch(self, request: Request) -> Response:
         """Take ICE candidates that the browser has found since."""
         self._gatekeeper.admit(request, "web", door=DOOR)
-        patch = parse_patch(await read_body(request, self._gatekeeper.settings.max_body_bytes))
+        patch = parse_patch(await self._gatekeeper.read(request, door=DOOR))
         connection = self._connections.get(patch.pc_id)
         if connection is None:
             metrics.REFUSALS.labels(DOOR, "unknown_connection").inc()

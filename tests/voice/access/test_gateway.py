@@ -1,5 +1,6 @@
 """Who gets into a real gateway process, door by door."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.voice.conftest import Gateway, StartGateway
 from voice.access.keys import KeyRing, Scope, new_key, save_keys
 
 OFFER = {"sdp": "v=0", "type": "offer"}
+TURN = {"urls": "turn:turn.example.org:3478", "username": "offhook", "credential": "turn-secret"}
 
 
 @dataclass
@@ -51,6 +53,7 @@ def keyed(start_gateway: StartGateway, tmp_path_factory: pytest.TempPathFactory)
     with start_gateway(
         OFFHOOK_ACCESS__KEYS_FILE=str(path),
         OFFHOOK_ACCESS__REQUESTS_PER_MINUTE="1000",
+        OFFHOOK_WEB__ICE_SERVERS=json.dumps([TURN]),
         OFFHOOK_ACCESS__ALLOWED_ORIGINS='["https://shop.example"]',
     ) as gateway:
         yield Keyed(gateway, secrets)
@@ -80,6 +83,15 @@ def test_a_session_token_opens_what_it_was_made_for(keyed: Keyed) -> None:
     assert keyed.post("/api/offer", token).status_code == 400
     assert keyed.post("/api/sessions", token).status_code == 403
     assert keyed.post("/api/offer", token + "x").status_code == 401
+
+
+def test_ice_servers_are_for_who_may_call(keyed: Keyed) -> None:
+    """A page that may call is told of the TURN server and its password; nobody else is."""
+    url = f"{keyed.gateway.url}/api/ice"
+    assert httpx.get(url).status_code == 401
+    told = httpx.get(url, headers={"authorization": f"Bearer {keyed.secrets['site']}"})
+    assert told.json() == {"iceServers": [TURN]}
+    assert told.headers["cache-control"] == "no-store"
 
 
 def test_conversations_and_calls_are_the_owners(keyed: Keyed) -> None:
@@ -147,12 +159,18 @@ def test_a_body_over_the_limit(keyed: Keyed) -> None:
     assert response.status_code == 413
 
 
-def test_secrets_are_in_no_log(keyed: Keyed) -> None:
-    """Neither keys nor tokens are written down."""
-    keyed.post("/api/offer", "offhook_wrong")
-    log = keyed.gateway.log()
-    assert all(secret not in log for secret in keyed.secrets.values())
-    assert "offhook_wrong" not in log
+def test_secrets_are_nowhere(keyed: Keyed, stack: Stack) -> None:
+    """Keys and tokens, good and wrong, are in no log, no metric, no trace and no error text."""
+    token = keyed.post("/api/sessions", "site").json()["token"]
+    offered = [*keyed.secrets.values(), token, "offhook_wrong", token + "x", TURN["credential"]]
+    answers = [keyed.post("/api/offer", secret).text for secret in offered]
+    answers += [keyed.post(f"/phone/twilio/media?token={secret}").text for secret in offered]
+    answers += [httpx.get(f"{keyed.gateway.url}/api/calls/{secret}").text for secret in offered]
+    metrics = httpx.get(f"{keyed.gateway.url}/metrics").text
+    store = stack.folder / "calls.sqlite"
+    traces = store.read_bytes().decode("latin-1") if store.exists() else ""
+    for secret in offered:
+        assert all(secret not in text for text in (*answers, metrics, traces, keyed.gateway.log()))
 
 
 def test_no_start_without_keys_where_others_reach(stack: Stack, tmp_path: Path) -> None:

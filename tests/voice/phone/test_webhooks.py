@@ -17,7 +17,19 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.conftest import Stack
 from tests.voice.conftest import StartGateway
-from tests.voice.phone.signing import PROXIED, PUBLIC, STATUS_FIELD, Carriers, account_settings, media_of
+from tests.voice.phone.signing import (
+    PLIVO_TOKEN,
+    PROXIED,
+    PUBLIC,
+    SIGN,
+    SIP_SECRET,
+    STATUS_FIELD,
+    TWILIO_TOKEN,
+    VONAGE_SECRET,
+    Carriers,
+    account_settings,
+    media_of,
+)
 from tests.voice.phone.streams import STREAMS, Stream
 
 EACH = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -169,3 +181,20 @@ def test_signature_of_the_wrong_secret(carriers: Carriers) -> None:
     url = f"{PUBLIC}/phone/twilio/answer"
     other = base64.b64encode(hmac.new(b"other", url.encode(), hashlib.sha1).digest()).decode()
     assert carriers.send("twilio", "answer", ({"x-twilio-signature": other}, b"")).status_code == 403
+
+
+def test_secrets_are_nowhere(carriers: Carriers, stack: Stack) -> None:
+    """Carriers' secrets, their signatures and our tokens are in no log, no metric, no trace and no error text."""
+    answered = [carriers.signed(name, "answer") for name in SIGN]
+    documents = [carriers.send(name, "answer", signed) for name, signed in zip(SIGN, answered, strict=True)]
+    again = [carriers.send(name, "answer", signed) for name, signed in zip(SIGN, answered, strict=True)]
+    assert [answer.status_code for answer in again] == [403] * len(SIGN)
+    tokens = [token for document in documents for token in re.findall(r"token=([\w-]{20,})", document.text)]
+    signatures = [
+        value for headers, _ in answered for name, value in headers.items() if name != "content-type"
+    ]
+    secrets = {*tokens, *signatures, TWILIO_TOKEN, PLIVO_TOKEN, VONAGE_SECRET, SIP_SECRET}
+    metrics = httpx.get(f"{carriers.gateway.url}/metrics").text
+    traces = (stack.folder / "calls.sqlite").read_bytes().decode("latin-1")
+    for text in (carriers.gateway.log(), metrics, traces, *(answer.text for answer in again)):
+        assert not [secret for secret in secrets if len(secret) > 15 and secret in text]

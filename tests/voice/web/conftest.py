@@ -4,6 +4,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Page, async_playwright
@@ -11,6 +12,11 @@ from playwright.async_api import Page, async_playwright
 CHROMIUM = "/usr/bin/chromium"
 #: Screenshots are kept here, for whoever wants to see what the tests saw.
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+#: On a desk in the light, on a phone in the dark: name, width in pixels, colour scheme.
+VIEWS: tuple[tuple[str, int, Literal["light", "dark"]], ...] = (
+    ("desk", 720, "light"),
+    ("phone", 390, "dark"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,6 +66,13 @@ async def open_page(
 
 
 async def keep(page: Page, name: str) -> None:
-    """Keep a screenshot."""
+    """Keep a screenshot of the page in each of :data:`VIEWS`."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    assert page.viewport_size is not None
+    size, dark = page.viewport_size, await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    for view, width, scheme in VIEWS:
+        await page.emulate_media(color_scheme=scheme)
+        await page.set_viewport_size({"width": width, "height": size["height"]})
+        await page.screenshot(path=SCREENSHOTS / f"page-{name}-{view}.png")
+    await page.emulate_media(color_scheme="dark" if dark else "light")
+    await page.set_viewport_size(size)

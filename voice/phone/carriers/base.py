@@ -104,8 +104,8 @@ class Carrier(Protocol):
     def serializer(self, start: StreamStart) -> FrameSerializer:
         """Return pipecat's serializer of the stream."""
 
-    def mark(self, start: StreamStart, name: str) -> dict[str, Any] | None:
-        """Return the message that asks to be told when all audio so far is played; None: there is none."""
+    def mark(self, start: StreamStart, name: str) -> dict[str, Any]:
+        """Return the message that asks to be told when all audio so far is played."""
 
     def dial(self, base: str, to: str, answer_url: str, status_url: str) -> RestRequest:
         """Return the request that places a call."""

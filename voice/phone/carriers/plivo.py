@@ -140,7 +140,7 @@ class Plivo:
             start.stream_id, start.call_id, params=PlivoFrameSerializer.InputParams(auto_hang_up=False)
         )
 
-    def mark(self, start: StreamStart, name: str) -> dict[str, Any] | None:
+    def mark(self, start: StreamStart, name: str) -> dict[str, Any]:
         """Return a ``checkpoint`` message."""
         return {"event": "checkpoint", "streamId": start.stream_id, "name": name}
 

@@ -154,7 +154,7 @@ class Telnyx:
             params=TelnyxFrameSerializer.InputParams(auto_hang_up=False),
         )
 
-    def mark(self, start: StreamStart, name: str) -> dict[str, Any] | None:
+    def mark(self, start: StreamStart, name: str) -> dict[str, Any]:
         """Return a ``mark`` message."""
         return {"event": "mark", "mark": {"name": name}}
 

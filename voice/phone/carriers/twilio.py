@@ -140,7 +140,7 @@ class Twilio:
             start.stream_id, start.call_id, params=TwilioFrameSerializer.InputParams(auto_hang_up=False)
         )
 
-    def mark(self, start: StreamStart, name: str) -> dict[str, Any] | None:
+    def mark(self, start: StreamStart, name: str) -> dict[str, Any]:
         """Return a ``mark`` message."""
         return {"event": "mark", "streamSid": start.stream_id, "mark": {"name": name}}
 

@@ -151,7 +151,7 @@ class Vonage:
         """Return pipecat's serializer, at 8 kHz."""
         return VonageFrameSerializer(VonageFrameSerializer.InputParams(vonage_sample_rate=SAMPLE_RATE))
 
-    def mark(self, start: StreamStart, name: str) -> dict[str, Any] | None:
+    def mark(self, start: StreamStart, name: str) -> dict[str, Any]:
         """Return a ``notify`` message, which comes back once what was sent before is played."""
         return {"action": "notify", "payload": {"name": name}}
 
