@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 #: Key under which arguments that are no JSON object are kept, so that they can be refused and the model told.
 MALFORMED = "malformed_arguments"
+#: Longest answer to a question beside the conversation, tokens.
+ASIDE_TOKENS = 200
 #: Whether the model decides if a turn begins with a tool, or must begin it with one.
 ToolChoice = Literal["auto", "required"]
 
@@ -130,6 +132,37 @@ class OffhookLLMService(OpenAILLMService):
         if self._budget and begins_turn:
             self._budget.begin_turn()
         return self._chunks(request, begins_turn=begins_turn)
+
+    async def run_inference(
+        self,
+        context: LLMContext,
+        max_tokens: int | None = None,
+        system_instruction: str | None = None,
+        response_schema: dict[str, Any] | None = None,
+    ) -> str | None:
+        """Return the answer to a question beside the conversation, which is neither recorded nor heard.
+
+        Args:
+            context: the question.
+            max_tokens: of the answer.
+            system_instruction: stands in for the agent's prompt.
+            response_schema: JSON schema that the engine is to hold the answer to.
+
+        Raises:
+            LLMError: the engines did not answer.
+
+        """
+        request = await OffhookLLMService._request(self, context)
+        if system_instruction:
+            rest = [message for message in request["messages"] if message.get("role") != "system"]
+            request["messages"] = [{"role": "system", "content": system_instruction}, *rest]
+        if response_schema:
+            schema = {"name": "answer", "schema": response_schema, "strict": True}
+            request["response_format"] = {"type": "json_schema", "json_schema": schema}
+        request["max_tokens"] = max_tokens or ASIDE_TOKENS
+        events = self._mind.answer(request, headers=self._trace_headers())
+        async with contextlib.aclosing(events):
+            return "".join([event.text async for event in events if isinstance(event, Say)])
 
     async def _request(self, context: LLMContext) -> dict[str, Any]:
         invocation = await self.get_llm_adapter().get_llm_invocation_params(

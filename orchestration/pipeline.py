@@ -3,7 +3,6 @@
 Built from pipecat's own services pointed at our servers; what is measured on the way goes to the recorder.
 """
 
-import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from asr.client import EarService
 from asr.detectors import SpeechProbability
 from llm.budget import ModelCallBudget
 from llm.client import Answer, LLMClient
-from llm.failover import Say
 from llm.profile import Sampling
 from llm.service import OffhookLLMService
 from llm.tools import Tool, ToolRunner, schema_of
@@ -47,8 +45,6 @@ from tts.client import MouthService
 
 #: The ear bounds every turn itself; this only catches one that never reports again, seconds.
 TURN_STOP_SECONDS = 30.0
-#: Longest answer to a question beside the conversation, tokens.
-ASIDE_TOKENS = 200
 #: pipecat insists on a key; our servers on loopback ask for none.
 NO_KEY = "none"
 
@@ -160,37 +156,6 @@ class MindService(OffhookLLMService):
         """Return the chunks of the answer to ``context``."""
         self._recorder.llm_requested(time.monotonic())
         return await super().get_chat_completions(context)
-
-    async def run_inference(
-        self,
-        context: LLMContext,
-        max_tokens: int | None = None,
-        system_instruction: str | None = None,
-        response_schema: dict[str, Any] | None = None,
-    ) -> str | None:
-        """Return the answer to a question beside the conversation, which is neither recorded nor heard.
-
-        Args:
-            context: the question.
-            max_tokens: of the answer.
-            system_instruction: stands in for the agent's prompt.
-            response_schema: JSON schema that the engine is to hold the answer to.
-
-        Raises:
-            LLMError: the engines did not answer.
-
-        """
-        request = await self._request(context)
-        if system_instruction:
-            rest = [message for message in request["messages"] if message.get("role") != "system"]
-            request["messages"] = [{"role": "system", "content": system_instruction}, *rest]
-        if response_schema:
-            schema = {"name": "answer", "schema": response_schema, "strict": True}
-            request["response_format"] = {"type": "json_schema", "json_schema": schema}
-        request["max_tokens"] = max_tokens or ASIDE_TOKENS
-        events = self._mind.answer(request, headers=self._recorder.call_headers())
-        async with contextlib.aclosing(events):
-            return "".join([event.text async for event in events if isinstance(event, Say)])
 
     async def _push_llm_text(self, text: str) -> None:
         self._recorder.llm_text(text, time.monotonic())

@@ -1,5 +1,9 @@
 """The pipecat service answers a context through the real engine and says what it measured."""
 
+import json
+
+from pipecat.classifiers.llm.classifier import LLMClassifier
+from pipecat.extensions.voicemail.voicemail_detector import VOICEMAIL_QUESTION
 from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -15,6 +19,7 @@ from llm.profile import Sampling
 from llm.replica import Replica
 from llm.service import OffhookLLMService
 from llm.sources import Source
+from tests.llm.fake_engine import FakeEngine
 
 
 async def test_a_context_becomes_text_frames_and_a_measurement(replica: Replica) -> None:
@@ -40,3 +45,23 @@ async def test_a_context_becomes_text_frames_and_a_measurement(replica: Replica)
     assert answer.sent < answer.first_token < answer.finished
     assert answer.prompt_tokens > 0
     assert answer.completion_tokens > 0
+
+
+async def test_a_question_beside_the_conversation() -> None:
+    """pipecat's classifier asks our engines, not somebody else's: with its own prompt, and a schema to keep to."""
+    reply = '{"voicemail": {"choice": "voicemail", "probabilities": {"voicemail": 0.9, "conversation": 0.1}}}'
+    async with (
+        FakeEngine(reply, FakeEngine.END).serving() as engine,
+        LLMClient([Source(Replica(engine.url, "model"))], Limits()) as client,
+    ):
+        service = OffhookLLMService(
+            client, call="call-1", sampling=Sampling(), system_prompt="You are a librarian."
+        )
+        found = await LLMClassifier(llm=service).choice(
+            "You have reached Dana.", {"voicemail": VOICEMAIL_QUESTION}
+        )
+    assert found["voicemail"].choice == "voicemail"
+    (request,) = engine.requests
+    assert "librarian" not in json.dumps(request)
+    assert "You have reached Dana." in request["messages"][-1]["content"]
+    assert request["response_format"]["json_schema"]["schema"]["required"] == ["voicemail"]
