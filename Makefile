@@ -29,10 +29,12 @@ test: $(VENV)/.installed-dev models-test privacy-model system .venv-vllm/.instal
 privacy-model: $(VENV)/.installed
 	@$(BIN)/offhook models pull spacy-en-core-web-sm
 
-# What the tests drive besides Python packages: a browser, Prometheus and Alertmanager, all from Debian.
-SYSTEM := chromium npm prometheus prometheus-alertmanager
+# What the tests drive besides Python packages: a browser, Prometheus and Alertmanager, two SIP clients, all from
+# Debian. A package whose command has another name is written COMMAND:PACKAGE.
+SYSTEM := baresip chromium npm prometheus prometheus-alertmanager sipp:sip-tester
 system:
-	@missing=; for package in $(SYSTEM); do command -v $$package >/dev/null || missing="$$missing $$package"; done; \
+	@missing=; for entry in $(SYSTEM); do \
+		command -v $${entry%%:*} >/dev/null || missing="$$missing $${entry##*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Debian packages:$$missing"; \

@@ -164,8 +164,8 @@ class PhoneSettings(Section):
     webhook_tolerance_seconds: float = Field(
         300.0, gt=0, le=3600, description="Signed webhooks older than this are stale; remembered this long."
     )
-    outbound: Literal["", "twilio", "telnyx", "plivo", "vonage"] = Field(
-        "", description="Carrier of `offhook dial`."
+    outbound: Literal["", "twilio", "telnyx", "plivo", "vonage", "sip"] = Field(
+        "", description="Carrier of `offhook dial NUMBER`; sip: URIs always go over SIP."
     )
     api_base: str = Field("", description="Base URL of the carrier's REST API; empty: the carrier's own.")
     ring_seconds: float = Field(

@@ -8,6 +8,7 @@ from asr.settings import AsrSettings
 from llm.settings import LLMSettings
 from orchestration.doors import AccessSettings, PhoneSettings, WebSettings
 from orchestration.guard import GuardSettings
+from orchestration.trunk import SipSettings
 from orchestration.watch import TelemetrySettings
 from serving.errors import SettingsError
 from serving.settings import Section, load_section, read_tables
@@ -60,6 +61,7 @@ class Configuration:
     access: AccessSettings
     web: WebSettings
     phone: PhoneSettings
+    sip: SipSettings
     telemetry: TelemetrySettings
     guard: GuardSettings
 
@@ -88,6 +90,7 @@ SECTIONS: dict[str, type[Section]] = {
     "access": AccessSettings,
     "web": WebSettings,
     "phone": PhoneSettings,
+    "sip": SipSettings,
     "telemetry": TelemetrySettings,
     "guard": GuardSettings,
 }
@@ -111,6 +114,7 @@ def load_configuration() -> Configuration:
         access=load_section("access", AccessSettings),
         web=load_section("web", WebSettings),
         phone=load_section("phone", PhoneSettings),
+        sip=load_section("sip", SipSettings),
         telemetry=load_section("telemetry", TelemetrySettings),
         guard=load_section("guard", GuardSettings),
     )

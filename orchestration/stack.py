@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from orchestration.agent import load_agents
 from orchestration.errors import StackError
 from orchestration.settings import Configuration
 from orchestration.supervisor import ServerSpec
+from orchestration.trunk import REGISTERING, SipSettings
 
 #: Where the servers' output goes.
 LOG_DIR = Path(".offhook/logs")
@@ -45,8 +47,37 @@ def stack_specs(configuration: Configuration) -> list[ServerSpec]:
         specs.append(_server("tts", "tts", configuration.tts.host, configuration.tts.port))
     gateway = (sys.executable, "-m", "voice")
     ready = _ready_at(f"{configuration.gateway_url}/readyz")
-    specs.append(ServerSpec(name="gateway", argv=gateway, wait_ready=ready))
+    shared = _bridge(configuration.sip)
+    specs.append(ServerSpec(name="gateway", argv=gateway, wait_ready=ready, env=shared))
+    if configuration.sip.enabled:
+        specs.append(_sip(configuration.sip, shared))
     return specs
+
+
+def _sip(sip: SipSettings, shared: dict[str, str]) -> ServerSpec:
+    url = f"http://127.0.0.1:{sip.http_port}/readyz"
+    argv = (sys.executable, "-m", "voice.sip")
+    return ServerSpec(name="sip", argv=argv, wait_ready=lambda: _wait_listening(url), env=shared)
+
+
+async def _wait_listening(url: str) -> None:
+    """Return once the SIP process takes calls, or would but for its registrar, which may be away for a while."""
+    async with httpx.AsyncClient(timeout=POLL_TIMEOUT_SECONDS) as http:
+        while True:
+            try:
+                state = (await http.get(url)).json()
+                if state["status"] in ("ready", "impeded") and state["reason"] != REGISTERING:
+                    return
+            except httpx.HTTPError:
+                pass  # not listening yet
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _bridge(sip: SipSettings) -> dict[str, str]:
+    """Return the environment in which gateway and SIP process share a secret."""
+    if not sip.enabled or sip.bridge_secret.get_secret_value():
+        return {}
+    return {"OFFHOOK_SIP__BRIDGE_SECRET": secrets.token_hex(32)}
 
 
 def rotate_logs() -> None:
@@ -91,8 +122,10 @@ def _engine(spec: LaunchSpec, key: str) -> ServerSpec:
 
 def _require_free_ports(configuration: Configuration) -> None:
     taken: dict[int, str] = {}
-    for name in ("gateway", "asr", "tts", "llm"):
-        section = getattr(configuration, name)
+    sections = {name: getattr(configuration, name) for name in ("gateway", "asr", "tts", "llm")}
+    if configuration.sip.enabled:
+        sections["sip"] = configuration.sip
+    for name, section in sections.items():
         if section.port and section.port in taken:
             raise StackError(
                 f"[{name}] port = {section.port} is also that of [{taken[section.port]}]; change one"

@@ -27,7 +27,12 @@ class Service(Protocol):
         """Return the routes of the service itself."""
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Load and warm up, call ``ready`` after a real inference, then live until cancelled."""
+        """Load and warm up, call ``ready`` after a real inference, then live until cancelled.
+
+        Raises:
+            ServingError: it cannot, and the text says what its owner should do; anything else is a fault.
+
+        """
 
 
 class Readiness:

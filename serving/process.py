@@ -27,10 +27,20 @@ DRAIN_POLL_SECONDS = 0.1
 class DrainingServer(uvicorn.Server):
     """A uvicorn server that lets open connections finish on SIGTERM; a second signal ends at once."""
 
-    def __init__(self, config: uvicorn.Config, readiness: Readiness, *, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        readiness: Readiness,
+        *,
+        drain_seconds: float,
+        on_drain: Callable[[], None] = lambda: None,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(config)
         self._readiness = readiness
         self._drain_seconds = drain_seconds
+        self._on_drain = on_drain
+        self._busy = busy
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain on SIGTERM; stop on anything else, or when asked twice."""
@@ -38,11 +48,12 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
             return
         self._readiness.draining()
+        self._on_drain()
         threading.Thread(target=self._stop_when_idle, name="drain", daemon=True).start()
 
     def _stop_when_idle(self) -> None:
         deadline = time.monotonic() + self._drain_seconds
-        while self.server_state.connections and time.monotonic() < deadline:
+        while (self.server_state.connections or self._busy()) and time.monotonic() < deadline:
             time.sleep(DRAIN_POLL_SECONDS)
         self.should_exit = True
 
@@ -56,6 +67,8 @@ def serve(
     impediment: Callable[[], str] = lambda: "",
     certificate: str = "",
     certificate_key: str = "",
+    on_drain: Callable[[], None] = lambda: None,
+    busy: Callable[[], bool] = lambda: False,
 ) -> NoReturn:
     """Serve ``service`` on ``host``:``port`` until told to stop; never returns.
 
@@ -65,6 +78,10 @@ def serve(
         port: TCP port to bind; one that is taken is a one-line error and exit status 1.
         drain_seconds: how long calls in progress may go on after SIGTERM.
         impediment: says what keeps a ready server from taking work for now; empty: nothing.
+        certificate: PEM file of the certificate chain; empty: no TLS.
+        certificate_key: PEM file of its private key.
+        on_drain: called when draining begins, from a signal handler.
+        busy: whether work goes on that is no connection to this server; draining waits for it too.
 
     """
     logs.configure()
@@ -85,7 +102,9 @@ def serve(
         config.load()
     except OSError as error:
         fail(service.name, ServingError(f"TLS: {certificate}, {certificate_key}: {error}"))
-    server = DrainingServer(config, app.state.readiness, drain_seconds=drain_seconds)
+    server = DrainingServer(
+        config, app.state.readiness, drain_seconds=drain_seconds, on_drain=on_drain, busy=busy
+    )
     server.run(sockets=[listener])
     if failed.is_set():
         fail(service.name, ServingError(app.state.readiness.reason))

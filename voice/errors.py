@@ -10,6 +10,8 @@
     a browser's offer or candidate cannot be used.
 ``OutboundError``
     a call cannot be placed, transferred or hung up.
+``SipError``
+    the SIP stack cannot do what it is asked; has the status that the other side answered, where it did.
 ``AccessSettingsError``
     keys, certificates or other settings of who may come in are wrong.
 ``AccessDeniedError``
@@ -35,6 +37,20 @@ class SignallingError(VoiceError):
 
 class OutboundError(VoiceError):
     """A call cannot be placed, transferred or hung up."""
+
+
+class SipError(VoiceError):
+    """The SIP stack cannot do what it is asked.
+
+    Args:
+        text: one line that says what to do.
+        status: SIP status the other side answered with; 0: it did not.
+
+    """
+
+    def __init__(self, text: str, *, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class AccessSettingsError(VoiceError):

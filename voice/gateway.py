@@ -65,7 +65,7 @@ class GatewayService:
         )
         self._gatekeeper = Gatekeeper.from_settings(configuration.access, host=configuration.gateway.host)
         self._web = WebDoor(self._reception, self._gatekeeper, configuration.web)
-        self._phone = PhoneDoor(self._reception, self._gatekeeper, configuration.phone)
+        self._phone = PhoneDoor(self._reception, self._gatekeeper, configuration.phone, configuration.sip)
         self._client = client
         self._configuration = configuration
         self._slo = SloPage(

@@ -26,7 +26,17 @@ from voice.errors import VoiceError
 
 
 class RefusedError(VoiceError):
-    """A call is turned away; the text says why."""
+    """A call is turned away.
+
+    Args:
+        text: why.
+        full: there are calls enough; else a server that calls need is not there just now.
+
+    """
+
+    def __init__(self, text: str, *, full: bool) -> None:
+        super().__init__(text)
+        self.full = full
 
 
 @dataclass
@@ -197,7 +207,7 @@ class Reception:
 
         """
         if refusal := self.admission.refusal(time.monotonic(), promised=promised):
-            raise RefusedError(refusal)
+            raise RefusedError(refusal, full=not self.impediment)
 
     @asynccontextmanager
     async def tools(self) -> AsyncIterator[None]:

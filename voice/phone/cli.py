@@ -8,11 +8,11 @@ KEY_VARIABLE = "OFFHOOK_API_KEY"
 
 
 @click.command()
-@click.argument("number")
+@click.argument("to")
 @click.option("--url", help="HTTP base URL of the gateway (default: the one configured here).")
 @click.option("--agent", default="", help="Who calls: an agent of this gateway (default: [gateway] agent).")
-def dial(number: str, url: str | None, agent: str) -> None:
-    """Call NUMBER (+14155550123) through the carrier that [phone] outbound names.
+def dial(to: str, url: str | None, agent: str) -> None:
+    """Call TO: a number (+14155550123) through the carrier that [phone] outbound names, or a sip: URI.
 
     A gateway with keys needs one with the scope `calls`, in OFFHOOK_API_KEY.
     """
@@ -27,7 +27,7 @@ def dial(number: str, url: str | None, agent: str) -> None:
         key = os.environ.get(KEY_VARIABLE, "")
         response = httpx.post(
             f"{base.rstrip('/')}/calls",
-            json={"to": number, "agent": agent},
+            json={"to": to, "agent": agent},
             headers={"authorization": f"Bearer {key}"} if key else {},
             timeout=20,
             verify=verification(base),

@@ -15,9 +15,9 @@ from telemetry import metrics
 from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens
 from voice.errors import AccessDeniedError, OutboundError
-from voice.phone.carriers.base import Carrier
+from voice.phone.carriers.base import MediaCarrier
 from voice.phone.lines import Line, Lines
-from voice.phone.outbound import CallingPolicy, ask_owner, e164
+from voice.phone.outbound import CallingPolicy, ask_owner, e164, is_sip
 from voice.phone.rest import send
 from voice.reception import Reception
 
@@ -29,7 +29,7 @@ class DialBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    to: str = Field(min_length=3, max_length=32)
+    to: str = Field(min_length=3, max_length=128, description="A number, or a `sip:` URI.")
     agent: str = Field("", max_length=40, description="Who calls; empty: the gateway's own agent.")
 
 
@@ -46,7 +46,7 @@ class TransferBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    to: str = Field(min_length=3, max_length=32)
+    to: str = Field(min_length=3, max_length=128, description="A number; a `sip:` URI over SIP.")
     announce: str = Field(
         "", max_length=300, description="Said to the caller first; empty: a blind transfer."
     )
@@ -94,7 +94,7 @@ class CallDesk:
         reception: Reception,
         gatekeeper: Gatekeeper,
         settings: PhoneSettings,
-        carriers: Mapping[str, Carrier],
+        carriers: Mapping[str, MediaCarrier],
         lines: Lines,
         dialled: OneTimeTokens,
     ) -> None:
@@ -118,8 +118,7 @@ class CallDesk:
     @for_owners
     async def _dial(self, request: Request) -> Response:
         body = DialBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
-        carrier = self._outbound_carrier()
-        number = e164(body.to)
+        carrier, number = self._callee(body.to)
         agent = self._reception.agent_named(body.agent)
         if agent is None:
             raise OutboundError(f"no agent {body.agent!r}; there are: {', '.join(self._reception.agents)}")
@@ -143,23 +142,28 @@ class CallDesk:
     @for_owners
     async def _transfer(self, request: Request) -> Response:
         body = TransferBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
-        line, number = self._line(request), e164(body.to)
+        line = self._line(request)
         if body.announce:
             await line.say(body.announce)
-        await line.transfer(number)
+        number = await line.transfer(body.to)
         return JSONResponse({"status": "transferred", "to": number})
 
     @for_owners
     async def _keys(self, request: Request) -> Response:
-        """Press keys on the other side's menu, as tones in the sound."""
+        """Press keys on the other side's menu."""
         body = KeysBody.model_validate_json(await self.gatekeeper.read(request, door="phone"))
         await self._line(request).press(body.digits)
         return JSONResponse({"status": "pressed", "digits": body.digits})
 
-    def _outbound_carrier(self) -> Carrier:
-        if not self._settings.outbound:
+    def _callee(self, to: str) -> tuple[MediaCarrier, str]:
+        """Return through which carrier to call, and whom: a number, or a ``sip:`` URI."""
+        name = "sip" if is_sip(to) else self._settings.outbound
+        if not name:
             raise OutboundError("[phone] outbound names no carrier to call through")
-        return self._carriers[self._settings.outbound]
+        carrier = self._carriers.get(name)
+        if carrier is None:
+            raise OutboundError("[sip] enabled is false, so nobody is called over SIP")
+        return carrier, to if is_sip(to) else e164(to)
 
     def _line(self, request: Request) -> Line:
         line = self._lines.find(request.path_params["call_id"])
@@ -168,7 +172,7 @@ class CallDesk:
         return line
 
 
-def api_base(settings: PhoneSettings, carrier: Carrier) -> str:
+def api_base(settings: PhoneSettings, carrier: MediaCarrier) -> str:
     """Return where the carrier's REST API is."""
     return settings.api_base or carrier.api_base
 

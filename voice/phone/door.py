@@ -10,11 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from orchestration.doors import PhoneSettings
+from orchestration.trunk import SipSettings
 from telemetry import metrics
 from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens, ReplayMemory
 from voice.errors import AccessDeniedError
-from voice.phone.carriers.base import Carrier, Document, SignatureError, Webhook
+from voice.phone.carriers.base import Carrier, Document, MediaCarrier, SignatureError, Webhook
 from voice.phone.carriers.plivo import Plivo
 from voice.phone.carriers.telnyx import Telnyx
 from voice.phone.carriers.twilio import Twilio
@@ -26,6 +27,8 @@ from voice.phone.sipwebhook import SipDoor
 from voice.phone.socket import MediaSocket
 from voice.phone.waiting import WaitingRoom
 from voice.reception import Reception, RefusedError
+from voice.sip.carrier import SipCarrier
+from voice.sip.socket import SipSocket
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +50,16 @@ class PhoneDoor:
         reception: admits calls.
         gatekeeper: admits people.
         settings: section ``[phone]``.
+        sip: section ``[sip]``.
 
     Raises:
         OutboundError: the do-not-call list or the hours cannot be used.
 
     """
 
-    def __init__(self, reception: Reception, gatekeeper: Gatekeeper, settings: PhoneSettings) -> None:
+    def __init__(
+        self, reception: Reception, gatekeeper: Gatekeeper, settings: PhoneSettings, sip: SipSettings
+    ) -> None:
         self._reception = reception
         self.gatekeeper = gatekeeper
         self._settings = settings
@@ -71,29 +77,20 @@ class PhoneDoor:
             Vonage(settings.vonage, tolerance_seconds=tolerance),
         ]
         self._carriers = {carrier.name: carrier for carrier in carriers}
-        self._desk = CallDesk(reception, gatekeeper, settings, self._carriers, self._lines, self._dialled)
-        self._sip = SipDoor(reception, gatekeeper, settings.sip_webhook, self._seen)
+        streaming: dict[str, MediaCarrier] = {**self._carriers}
+        shared = (reception, gatekeeper, settings, self._tokens, self._transfers, self._lines)
+        self._sockets = [MediaSocket(carrier, *shared) for carrier in carriers]
+        if sip.enabled:
+            streaming[SipCarrier.name] = process = SipCarrier(sip)
+            self._sockets.append(SipSocket(process, *shared, sip=sip, dialled=self._dialled))
+        self._desk = CallDesk(reception, gatekeeper, settings, streaming, self._lines, self._dialled)
+        self._announced = SipDoor(reception, gatekeeper, settings.sip_webhook, self._seen)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes."""
-        sockets = [
-            WebSocketRoute(
-                f"/phone/{carrier.name}/media",
-                MediaSocket(
-                    carrier,
-                    self._reception,
-                    self.gatekeeper,
-                    self._settings,
-                    self._tokens,
-                    self._transfers,
-                    self._lines,
-                ),
-            )
-            for carrier in self._carriers.values()
-        ]
         return [
-            *sockets,
-            *self._sip.routes(),
+            *(WebSocketRoute(f"/phone/{socket.door}/media", socket) for socket in self._sockets),
+            *self._announced.routes(),
             Route("/phone/{carrier}/answer", self._answer, methods=["POST"]),
             Route("/phone/{carrier}/status", self._status, methods=["POST"]),
             Route("/phone/{carrier}/connect/{token}", self._connect, methods=["POST"]),

@@ -16,11 +16,12 @@ from llm.errors import ToolError
 from orchestration.call import Call
 from orchestration.control import CallControl
 from voice.errors import OutboundError
-from voice.phone.carriers.base import Carrier
+from voice.phone.carriers.base import MediaCarrier
 from voice.phone.keypad import DigitCollector
 from voice.phone.media import Digit, Event, Mark, StreamStart
-from voice.phone.outbound import e164
+from voice.phone.outbound import e164, is_sip
 from voice.phone.rest import send
+from voice.sip.carrier import SipCarrier
 
 #: How long a carrier may take to play what it was sent and say so, seconds.
 PLAYOUT_SECONDS = 20.0
@@ -40,7 +41,7 @@ class Line:
 
     """
 
-    carrier: Carrier
+    carrier: MediaCarrier
     start: StreamStart
     call: Call
     api_base: str
@@ -84,20 +85,36 @@ class Line:
         await send(self.carrier.hang_up(self.api_base, self.start.call_id))
         self.call.end("hung up by request")
 
-    async def transfer(self, number: str) -> None:
-        """Have the carrier connect the caller to ``number`` (E.164); the call ends here.
+    async def transfer(self, to: str) -> str:
+        """Have the carrier connect the caller to a number, or over SIP to a ``sip:`` URI; the call ends here.
+
+        Returns:
+            whom: the number in E.164 form, or the URI.
 
         Raises:
             OutboundError: it does not.
 
         """
+        number = to if is_sip(to) and isinstance(self.carrier, SipCarrier) else e164(to)
         url = self.connect_url(number)
         await send(self.carrier.transfer(self.api_base, self.start.call_id, number, url))
         self.call.end("transferred")
+        return number
 
     async def press(self, digits: str) -> None:
-        """Press keys towards the other side, once the agent has said what it is saying."""
-        await self.call.queue(OutputDTMFFrame.from_string(digits))
+        """Press keys towards the other side, once the agent has said what it is saying.
+
+        As tones in the sound; over SIP as events beside it.
+
+        Raises:
+            OutboundError: the call has ended.
+
+        """
+        if isinstance(self.carrier, SipCarrier):
+            await self.heard()
+            await send(self.carrier.keys(self.start.call_id, digits))
+        else:
+            await self.call.queue(OutputDTMFFrame.from_string(digits))
 
     async def pressed(self, digits: str) -> None:
         """Tell the agent what was pressed."""
@@ -125,7 +142,19 @@ class LineControl(CallControl):
         """
         await self.heard()
         try:
-            await self.line.transfer(e164(number))
+            await self.line.transfer(number)
+        except OutboundError as error:
+            raise ToolError(str(error), kind="carrier") from None
+
+    async def press(self, keys: str) -> None:
+        """Press ``keys`` once the caller has heard what was said.
+
+        Raises:
+            ToolError: the call has ended.
+
+        """
+        try:
+            await self.line.press(keys)
         except OutboundError as error:
             raise ToolError(str(error), kind="carrier") from None
 

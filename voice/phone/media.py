@@ -24,6 +24,7 @@ class StreamStart:
     stream_id: str
     call_id: str
     parameters: Mapping[str, str]
+    sample_rate: int = SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,19 @@ class StreamGuard:
     Args:
         parse: the carrier's reading of one message.
         max_lead_seconds: audio may run ahead of real time by this much.
+        sample_rate: of the stream, Hz.
 
     """
 
-    def __init__(self, parse: Callable[[str | bytes], Event], *, max_lead_seconds: float) -> None:
+    def __init__(
+        self,
+        parse: Callable[[str | bytes], Event],
+        *,
+        max_lead_seconds: float,
+        sample_rate: int = SAMPLE_RATE,
+    ) -> None:
         self._parse = parse
+        self._sample_rate = sample_rate
         self._max_lead_seconds = max_lead_seconds
         self._first: float | None = None
         self._seconds = 0.0
@@ -162,10 +171,10 @@ class StreamGuard:
             return event, "caller hung up"
         if isinstance(event, Audio):
             self._first = now if self._first is None else self._first
-            self._seconds += event.samples / SAMPLE_RATE
+            self._seconds += event.samples / self._sample_rate
             if self._seconds - (now - self._first) > self._max_lead_seconds:
                 return event, (
                     "protocol error: audio runs ahead of real time; "
-                    f"it must be {SAMPLE_RATE} Hz, sent as it is spoken"
+                    f"it must be {self._sample_rate} Hz, sent as it is spoken"
                 )
         return event, None

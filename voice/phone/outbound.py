@@ -55,13 +55,13 @@ class CallingPolicy:
         return cls(numbers, settings.hours)
 
     def check(self, number: str, now: datetime) -> None:
-        """Return if ``number`` (E.164) may be called at ``now``.
+        """Return if ``number`` (E.164, or a ``sip:`` URI) may be called at ``now``.
 
         Raises:
             OutboundError: it may not.
 
         """
-        if number in self._do_not_call:
+        if (_number_in(number) if is_sip(number) else number) in self._do_not_call:
             raise OutboundError("this number is on the do-not-call list")
         hour = now.astimezone(self._zone).hour
         if not self._hours.first_hour <= hour < self._hours.last_hour:
@@ -87,6 +87,20 @@ async def ask_owner(url: str, number: str, agent: str) -> None:
         ) from None
     if not response.is_success:
         raise OutboundError(f"[phone] check_url answered {response.status_code}: {response.text[:200]}")
+
+
+def is_sip(address: str) -> bool:
+    """Return whether an address is a ``sip:`` URI."""
+    return address.lower().startswith(("sip:", "sips:"))
+
+
+def _number_in(uri: str) -> str:
+    """Return the telephone number that is the user of a ``sip:`` URI; empty where there is none."""
+    user = uri.partition(":")[2].partition("@")[0].partition(";")[0]
+    try:
+        return e164(user)
+    except OutboundError:
+        return ""
 
 
 def e164(number: str) -> str:

@@ -7,9 +7,6 @@ import httpx
 from voice.errors import OutboundError
 from voice.phone.carriers.base import RestRequest
 
-#: A carrier's API may take this long, seconds.
-REST_SECONDS = 10.0
-
 
 async def send(request: RestRequest) -> dict[str, Any]:
     """Send a request; return the JSON object of the reply, empty where there is none.
@@ -19,7 +16,7 @@ async def send(request: RestRequest) -> dict[str, Any]:
 
     """
     try:
-        async with httpx.AsyncClient(timeout=REST_SECONDS) as http:
+        async with httpx.AsyncClient(timeout=request.seconds) as http:
             response = await http.request(
                 request.method,
                 request.url,

@@ -17,10 +17,10 @@ from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens
 from voice.errors import AccessDeniedError, HandshakeError
 from voice.mediawatch import MediaWatch
-from voice.phone.carriers.base import Carrier
+from voice.phone.carriers.base import MediaCarrier
 from voice.phone.desk import api_base, public_url
 from voice.phone.lines import Line, LineControl, Lines
-from voice.phone.media import SAMPLE_RATE, Audio, Event, StreamGuard, StreamStart
+from voice.phone.media import Audio, Event, StreamGuard, StreamStart
 from voice.phone.serializer import GuardedSerializer
 from voice.reception import Place, Reception, RefusedError
 
@@ -38,10 +38,15 @@ KEYPAD_SECONDS = 0.25
 CLOSE_REASONS = {
     1000: "caller hung up",
     1009: "protocol error: a message over the size limit",
+    # Of our own SIP process (`voice.sip.call.Ending`).
+    4002: "hung up by request",
+    4003: "transferred",
 }
 LOST = "connection to the caller was lost"
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
+#: When to try again where a server that calls need is not there, seconds.
+RETRY_SECONDS = 5
 
 
 class CallerSocket(WebSocket):
@@ -78,7 +83,7 @@ class MediaSocket:
 
     def __init__(
         self,
-        carrier: Carrier,
+        carrier: MediaCarrier,
         reception: Reception,
         gatekeeper: Gatekeeper,
         settings: PhoneSettings,
@@ -86,6 +91,7 @@ class MediaSocket:
         transfers: OneTimeTokens,
         lines: Lines,
     ) -> None:
+        self.door = carrier.name
         self._carrier = carrier
         self._reception = reception
         self._gatekeeper = gatekeeper
@@ -97,35 +103,45 @@ class MediaSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold one call."""
         socket = CallerSocket(scope, receive, send)
-        door = self._carrier.name
         try:
-            visitor = self._gatekeeper.admit_unkeyed(socket, door=door)
-            self._reception.require_room()
-            await socket.accept()
-            start = await self._handshake(socket)
-            facts = self._tokens.spend(start.parameters.get("token", ""), time.monotonic())
-            if facts is None and not visitor.local:
-                metrics.REFUSALS.labels(door, "no_media_token").inc()
-                raise AccessDeniedError(
-                    403, "no_media_token", "the stream lacks the token of its answer document"
-                )
-            facts = facts or {}
-            with self._reception.admit(door, agent=facts.get("agent", "")) as place:
-                await self._hold(socket, start, place, screened="screened" in facts)
+            await self._take(socket)
         except RefusedError as refusal:
             logger.warning("call refused: %s", refusal)
-            metrics.REFUSALS.labels(door, "at_capacity").inc()
-            await self._refuse(
-                socket, JSONResponse({"error": str(refusal)}, status_code=503), TRY_AGAIN_LATER
-            )
+            metrics.REFUSALS.labels(self.door, "at_capacity").inc()
+            headers = {} if refusal.full else {"retry-after": str(RETRY_SECONDS)}
+            response = JSONResponse({"error": str(refusal)}, status_code=503, headers=headers)
+            await self._refuse(socket, response, TRY_AGAIN_LATER)
         except AccessDeniedError as denial:
             logger.warning("call refused: %s", denial)
             await self._refuse(socket, denial_response(denial), POLICY_VIOLATION)
         except HandshakeError as error:
             logger.warning("call ended before it began: %s", error)
-            metrics.REFUSALS.labels(door, "bad_handshake").inc()
+            metrics.REFUSALS.labels(self.door, "bad_handshake").inc()
             if socket.client_state is not WebSocketState.DISCONNECTED:
                 await socket.close(code=1002, reason=str(error)[:120])
+
+    async def _take(self, socket: CallerSocket) -> None:
+        """Let the stream of a call in, and hold the call.
+
+        Raises:
+            RefusedError: no call is taken now.
+            AccessDeniedError: this one is not.
+            HandshakeError: it does not begin as it should.
+
+        """
+        visitor = self._gatekeeper.admit_unkeyed(socket, door=self.door)
+        self._reception.require_room()
+        await socket.accept()
+        start = await self._handshake(socket, self._reception.settings.handshake_seconds)
+        facts = self._tokens.spend(start.parameters.get("token", ""), time.monotonic())
+        if facts is None and not visitor.local:
+            metrics.REFUSALS.labels(self.door, "no_media_token").inc()
+            raise AccessDeniedError(
+                403, "no_media_token", "the stream lacks the token of its answer document"
+            )
+        facts = facts or {}
+        with self._reception.admit(self.door, agent=facts.get("agent", "")) as place:
+            await self._hold(socket, start, place, screened="screened" in facts)
 
     async def _refuse(self, socket: CallerSocket, response: JSONResponse, code: int) -> None:
         if socket.client_state is WebSocketState.CONNECTING:
@@ -133,8 +149,7 @@ class MediaSocket:
         elif socket.client_state is WebSocketState.CONNECTED:
             await socket.close(code=code, reason=bytes(response.body).decode()[:120])
 
-    async def _handshake(self, socket: CallerSocket) -> StreamStart:
-        limit = self._reception.settings.handshake_seconds
+    async def _handshake(self, socket: CallerSocket, limit: float) -> StreamStart:
         query = dict(socket.query_params)
         try:
             async with asyncio.timeout(limit):
@@ -142,7 +157,7 @@ class MediaSocket:
                     if start := self._carrier.parse_start(await _receive(socket), query):
                         return start
         except TimeoutError:
-            raise HandshakeError(f"no start message within handshake_seconds = {limit:g}") from None
+            raise HandshakeError(f"no start message within {limit:g} s") from None
         except WebSocketDisconnect:
             raise HandshakeError(socket.end_reason) from None
         raise HandshakeError("no start message after connected")
@@ -160,14 +175,20 @@ class MediaSocket:
 
         serializer = GuardedSerializer(
             self._carrier.serializer(start),
-            guard=StreamGuard(self._carrier.parse, max_lead_seconds=settings.max_lead_seconds),
+            guard=StreamGuard(
+                self._carrier.parse,
+                max_lead_seconds=settings.max_lead_seconds,
+                sample_rate=start.sample_rate,
+            ),
             on_event=take,
             on_violation=lambda reason: call.end(reason),
             on_audible=recorder.audible,
         )
         transport = _transport(socket, serializer, lambda: call.end(socket.end_reason))
         control = LineControl()
-        call = place.call(transport, recorder, sample_rate=SAMPLE_RATE, control=control, screened=screened)
+        call = place.call(
+            transport, recorder, sample_rate=start.sample_rate, control=control, screened=screened
+        )
         base = f"{public_url(self._settings, socket)}/phone/{self._carrier.name}"
         control.line = line = Line(
             self._carrier,

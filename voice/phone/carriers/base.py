@@ -8,6 +8,9 @@ from pipecat.serializers.base_serializer import FrameSerializer
 
 from voice.phone.media import Event, StreamStart
 
+#: A carrier's API may take this long, seconds.
+REST_SECONDS = 10.0
+
 
 class SignatureError(Exception):
     """A webhook that its carrier did not send; ``cause`` is counted.
@@ -56,34 +59,16 @@ class RestRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
     json: Any = None
+    #: How long the carrier may take, seconds.
+    seconds: float = REST_SECONDS
 
 
-class Carrier(Protocol):
-    """One carrier."""
+class MediaCarrier(Protocol):
+    """What streams a call and takes orders about it: a carrier, or our own SIP process."""
 
     name: str
     #: Where its REST API is, unless settings say otherwise.
     api_base: str
-
-    def verify(self, webhook: Webhook, now: float) -> str:
-        """Return what is unique to this signed request.
-
-        Raises:
-            SignatureError: the carrier did not send it.
-
-        """
-
-    def call_id(self, webhook: Webhook) -> str:
-        """Return the carrier's name of the call a webhook is about."""
-
-    def answer(self, media_url: str, token: str, call_id: str) -> Document:
-        """Return the document that streams the call to ``media_url``."""
-
-    def busy(self) -> Document:
-        """Return the document that turns the call away."""
-
-    def hold(self, text: str, seconds: int, again_url: str) -> Document:
-        """Return the document that says ``text``, waits, and then asks ``again_url`` what to do."""
 
     def parse_start(self, message: str | bytes, query: Mapping[str, str]) -> StreamStart | None:
         """Return how a media stream begins; None for a message that comes before it.
@@ -117,7 +102,31 @@ class Carrier(Protocol):
         """Return the request that ends a call."""
 
     def transfer(self, base: str, call_id: str, to: str, url: str) -> RestRequest:
-        """Return the request that connects the caller to ``to``; ``url`` answers with :meth:`connect`."""
+        """Return the request that connects the caller to ``to``; ``url`` answers with :meth:`Carrier.connect`."""
+
+
+class Carrier(MediaCarrier, Protocol):
+    """One carrier: it also asks what to do with a call, by webhook."""
+
+    def verify(self, webhook: Webhook, now: float) -> str:
+        """Return what is unique to this signed request.
+
+        Raises:
+            SignatureError: the carrier did not send it.
+
+        """
+
+    def call_id(self, webhook: Webhook) -> str:
+        """Return the carrier's name of the call a webhook is about."""
+
+    def answer(self, media_url: str, token: str, call_id: str) -> Document:
+        """Return the document that streams the call to ``media_url``."""
+
+    def busy(self) -> Document:
+        """Return the document that turns the call away."""
+
+    def hold(self, text: str, seconds: int, again_url: str) -> Document:
+        """Return the document that says ``text``, waits, and then asks ``again_url`` what to do."""
 
     def connect(self, to: str) -> Document:
         """Return the document that connects the caller to a number."""

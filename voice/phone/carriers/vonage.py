@@ -132,20 +132,7 @@ class Vonage:
 
     def parse(self, message: str | bytes) -> Event:
         """Read a message of the stream: bytes are sound."""
-        if isinstance(message, bytes):
-            if len(message) % BYTES_PER_SAMPLE:
-                raise ViolationError("half a sample")
-            return Audio(len(message) // BYTES_PER_SAMPLE)
-        parsed = parse_object(message)
-        match parsed.get("event"):
-            case "websocket:dtmf":
-                return digit_of(parsed.get("digit") or part(parsed, "dtmf").get("digit"))
-            case "websocket:notify":
-                return Mark(str(part(parsed, "payload").get("name", "")))
-            case "websocket:cleared" | "websocket:media:update":
-                return Other()
-            case _:
-                raise ViolationError("a message of an unknown event")
+        return parse_message(message)
 
     def serializer(self, start: StreamStart) -> VonageFrameSerializer:
         """Return pipecat's serializer, at 8 kHz."""
@@ -200,3 +187,26 @@ class Vonage:
         key = Path(self._settings.private_key_file).read_text(encoding="utf-8")
         token = jwt.encode(claims, key, algorithm="RS256")
         return RestRequest(method, url, headers={"authorization": f"Bearer {token}"}, json=body)
+
+
+def parse_message(message: str | bytes) -> Event:
+    """Return the event in a message of a media stream: bytes are sound.
+
+    Raises:
+        ViolationError: the protocol does not allow it.
+
+    """
+    if isinstance(message, bytes):
+        if len(message) % BYTES_PER_SAMPLE:
+            raise ViolationError("half a sample")
+        return Audio(len(message) // BYTES_PER_SAMPLE)
+    parsed = parse_object(message)
+    match parsed.get("event"):
+        case "websocket:dtmf":
+            return digit_of(parsed.get("digit") or part(parsed, "dtmf").get("digit"))
+        case "websocket:notify":
+            return Mark(str(part(parsed, "payload").get("name", "")))
+        case "websocket:cleared" | "websocket:media:update":
+            return Other()
+        case _:
+            raise ViolationError("a message of an unknown event")

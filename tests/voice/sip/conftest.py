@@ -1,0 +1,164 @@
+"""A gateway and a SIP process beside the session's ear, mind and mouth."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY, Stack, free_ports
+from tests.voice.conftest import Gateway, StartGateway, wav_bytes
+from tests.voice.sip.clients import free_udp_port, wait_for
+
+SECRET = "a secret of gateway and SIP process alone"
+HIGH_RATE = 48_000
+
+
+@dataclass
+class Sip:
+    """A SIP process, and the gateway it brings its calls to."""
+
+    gateway: Any
+    process: subprocess.Popen[bytes]
+    port: int
+    http_port: int
+    log_file: Path
+    environment: Mapping[str, str]
+
+    @property
+    def target(self) -> str:
+        """Where sipp calls."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def uri(self) -> str:
+        """Where baresip calls."""
+        return f"sip:offhook@127.0.0.1:{self.port}"
+
+    def log(self) -> str:
+        """Return what the SIP process has logged."""
+        return self.log_file.read_text(errors="replace")
+
+    def refused(self, cause: str) -> float:
+        """Return how many requests the SIP process has turned away for a cause."""
+        for row in httpx.get(f"http://127.0.0.1:{self.http_port}/metrics").text.splitlines():
+            if row.startswith("voice_refusals_total{") and f'cause="{cause}"' in row:
+                return float(row.split()[-1])
+        return 0.0
+
+    @property
+    def media_timeout_seconds(self) -> float:
+        """After which a call without sound has died."""
+        return float(self.environment["OFFHOOK_GATEWAY__MEDIA_TIMEOUT_SECONDS"])
+
+    def call(self, name: str) -> dict[str, Any]:
+        """Return what the gateway knows of a call; empty where it knows none."""
+        response = httpx.get(f"{self.gateway.url}/api/calls/{name}")
+        return dict(response.json()) if response.status_code == 200 else {}
+
+    def wait_ended(self, name: str) -> dict[str, Any]:
+        """Return what the gateway knows of a call once it has ended."""
+        wait_for(lambda: self.call(name).get("end_reason"), what=f"the end of a call: {self.call(name)}")
+        return self.call(name)
+
+
+StartSip = Callable[..., contextlib.AbstractContextManager[Sip]]
+
+
+def sip_environment(gateway: Gateway, environment: Mapping[str, str], **settings: str) -> dict[str, str]:
+    """Return the environment of a SIP process that brings its calls to ``gateway``."""
+    return {
+        **environment,
+        "OFFHOOK_GATEWAY__PORT": str(gateway.port),
+        "PYTHONPATH": str(REPOSITORY),
+        **settings,
+    }
+
+
+@contextlib.contextmanager
+def run_sip(gateway: Gateway | None, folder: Path, environment: Mapping[str, str]) -> Iterator[Sip]:
+    """Run a SIP process until the block ends."""
+    log_file = folder / "sip.log"
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "voice.sip"], env=environment, cwd=folder, stdout=log, stderr=log
+        )
+    port, http_port = int(environment["OFFHOOK_SIP__PORT"]), int(environment["OFFHOOK_SIP__HTTP_PORT"])
+    sip = Sip(gateway, process, port, http_port, log_file, environment)
+    try:
+        wait_for(lambda: _is_alive(sip), what="a SIP process that listens")
+        yield sip
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_alive(sip: Sip) -> bool:
+    assert sip.process.poll() is None, sip.log()
+    with contextlib.suppress(httpx.HTTPError):
+        return bool(httpx.get(f"http://127.0.0.1:{sip.http_port}/readyz").json()["status"] != "starting")
+    return False
+
+
+@pytest.fixture(scope="session")
+def start_sip(
+    stack: Stack, start_gateway: StartGateway, tmp_path_factory: pytest.TempPathFactory
+) -> StartSip:
+    """Return what starts a gateway and its SIP process, with settings of their own."""
+
+    @contextlib.contextmanager
+    def start(**settings: str) -> Iterator[Sip]:
+        folder = tmp_path_factory.mktemp("sip")
+        (http_port,) = free_ports(1)
+        settings = {
+            "OFFHOOK_SIP__ENABLED": "true",
+            "OFFHOOK_SIP__BRIDGE_SECRET": SECRET,
+            "OFFHOOK_SIP__PORT": str(free_udp_port()),
+            "OFFHOOK_SIP__HTTP_PORT": str(http_port),
+            "OFFHOOK_SIP__PEERS": '["127.0.0.1"]',
+            "OFFHOOK_GATEWAY__MEDIA_TIMEOUT_SECONDS": "3",
+            **settings,
+        }
+        with start_gateway(**settings) as gateway:
+            environment = sip_environment(gateway, stack.environment, **settings)
+            with run_sip(gateway, folder, environment) as sip:
+                yield sip
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def sip(start_sip: StartSip, long_winded: Path) -> Iterator[Sip]:
+    """A SIP process whose agent greets at length, with one user and two lines."""
+    with start_sip(
+        OFFHOOK_GATEWAY__MAX_CALLS="2",
+        OFFHOOK_GATEWAY__AGENT=str(long_winded),
+        OFFHOOK_SIP__USERS='{"alice": "wonderland"}',
+    ) as running:
+        yield running
+
+
+def speech(path: Path, *parts: np.ndarray, rate: int = 8000) -> Path:
+    """Write 48 kHz samples as what baresip can play: 8 kHz mono, or 48 kHz stereo."""
+    samples = np.concatenate(parts)
+    if rate == HIGH_RATE:
+        stereo = np.repeat(samples.astype("<i2"), 2)
+        header = wav_bytes(stereo, rate)
+        # Two channels: bytes 22 (channels), 28 (byte rate) and 32 (block size) of the header.
+        fixed = bytearray(header)
+        fixed[22:24] = (2).to_bytes(2, "little")
+        fixed[28:32] = (rate * 4).to_bytes(4, "little")
+        fixed[32:34] = (4).to_bytes(2, "little")
+        path.write_bytes(bytes(fixed))
+        return path
+    step = HIGH_RATE // rate
+    kept = len(samples) // step * step
+    narrow = samples[:kept].astype(np.float64).reshape(-1, step).mean(axis=1)
+    path.write_bytes(wav_bytes(narrow, rate))
+    return path

@@ -1,0 +1,307 @@
+"""The SIP stack behind an adapter: baresip, set up for one phone line that answers.
+
+Nothing outside this module, `call.py`, `native.py` and `runtime.py` knows which stack it is.
+"""
+
+import ipaddress
+import logging
+import os
+import re
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from baresip import (
+    Account,
+    BaresipError,
+    Call,
+    Config,
+    Event,
+    RegistrationError,
+    StackEvent,
+    UserAgent,
+)
+
+from orchestration.trunk import SipSettings
+from voice.errors import SipError
+from voice.sip.call import SipCall
+from voice.sip.gate import Credentials, Gate, Request, Verdict
+from voice.sip.native import NativeStack
+from voice.sip.runtime import SipRuntime
+
+logger = logging.getLogger(__name__)
+
+#: The stack's names of the codecs. Opus is taken as 16 kHz mono, what the ear hears; it is 48 kHz on the wire.
+CODECS = {"opus": "opus/16000/1", "pcmu": "pcmu", "pcma": "pcma"}
+#: Calls that the stack itself holds beyond those the gateway takes: being refused, or just over.
+SPARE_CALLS = 16
+#: Addresses whose refusal is not logged again.
+REMEMBERED_ADDRESSES = 1000
+#: A registrar may take this long to answer, seconds.
+REGISTER_SECONDS = 10.0
+
+
+@dataclass
+class Handlers:
+    """Whom the stack tells.
+
+    Attributes:
+        incoming: of a call that rings.
+        refused: of the cause a request was turned away for.
+        registered: whether the registrar knows us.
+        dead: that the stack has died; its process must end.
+
+    """
+
+    incoming: Callable[[SipCall], None]
+    refused: Callable[[str], None]
+    registered: Callable[[bool], None]
+    dead: Callable[[], None]
+
+
+class SipStack:
+    """The running stack.
+
+    Args:
+        settings: section ``[sip]``.
+        handlers: whom it tells.
+        max_calls: calls the gateway takes at once.
+        media_timeout_seconds: a call without sound for this long has died.
+
+    Raises:
+        SipError: the installed stack is not the pinned one.
+
+    """
+
+    def __init__(
+        self, settings: SipSettings, handlers: Handlers, *, max_calls: int, media_timeout_seconds: float
+    ) -> None:
+        self._settings = settings
+        self._handlers = handlers
+        self._max_calls = max_calls
+        self._media_timeout_seconds = media_timeout_seconds
+        self._gate = Gate(settings.peers, has_users=bool(settings.users))
+        self._native = NativeStack({name: word.get_secret_value() for name, word in settings.users.items()})
+        self._runtime = SipRuntime()
+        self._runtime.on_dead = handlers.dead
+        self._direct: UserAgent | None = None
+        self._trunk: UserAgent | None = None
+        self._call_ids: dict[int, str] = {}
+        self._complained: OrderedDict[str, None] = OrderedDict()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            SipError: the port is taken, or the settings cannot be used.
+
+        """
+        settings = self._settings
+        config = Config(
+            net_interface=settings.host,
+            max_concurrent_calls=self._max_calls + SPARE_CALLS,
+            rtp_timeout=max(1, round(self._media_timeout_seconds)),
+            native_log_level="warning",
+            extra_config_text=_configuration(settings),
+        )
+        # The stack itself starts without a word where it can listen nowhere.
+        if reason := _hindrance(settings.host, settings.port):
+            raise SipError(
+                f"cannot listen on {settings.host}:{settings.port}: {reason}; see [sip] host and port"
+            )
+        try:
+            await self._runtime.start(config)
+            if not _hindrance(settings.host, settings.port):
+                raise BaresipError("no interface has that address")
+            await self._runtime.on_sip_thread(lambda: self._native.watch_requests(self._judge))
+            self._runtime.subscribe(self._take)
+            self._direct = await self._user_agent(_direct_account(settings))
+            if settings.domain:
+                for address in _addresses(settings.domain):
+                    self._gate.add_peer(address)
+                self._trunk = await self._user_agent(_trunk_account(settings))
+        except (BaresipError, ValueError) as error:
+            raise SipError(
+                f"the SIP stack cannot listen on {settings.host}:{settings.port}: {error}"
+            ) from None
+
+    async def close(self) -> None:
+        """Stop; calls that go on are cut."""
+        try:
+            if self._trunk and self._settings.registers:
+                await self._trunk.unregister(timeout=1.0)
+        except BaresipError as error:
+            logger.info("not unregistered: %s", error)
+        try:
+            await self._runtime.close()
+        except BaresipError as error:
+            logger.warning("the SIP stack did not stop in order: %s", error)
+
+    async def register(self) -> None:
+        """Register at the registrar; it is renewed without being asked for.
+
+        Raises:
+            SipError: it was not, with the status that the registrar answered.
+
+        """
+        assert self._trunk
+        try:
+            await self._trunk.register(timeout=REGISTER_SECONDS)
+        except RegistrationError as error:
+            raise SipError(str(error), status=error.status or 0) from None
+        except BaresipError as error:
+            raise SipError(str(error)) from None
+
+    async def dial(self, to: str) -> SipCall:
+        """Call a ``sip:`` URI, or a number through the trunk.
+
+        Raises:
+            SipError: there is no trunk for a number, or the stack refuses.
+
+        """
+        uri, agent = self._route(to)
+        try:
+            call = await agent.dial(uri)
+        except (BaresipError, ValueError) as error:
+            raise SipError(f"{to!r} cannot be called: {error}") from None
+        # The stack has told of the offer it sent, Call-ID and all, before it tells that the call is placed.
+        return SipCall(call, self._runtime, self._native, call_id=self._call_ids.get(call.handle, ""))
+
+    def target(self, to: str) -> str:
+        """Return the URI of a ``sip:`` URI or a number.
+
+        Raises:
+            SipError: there is no trunk for a number.
+
+        """
+        return self._route(to)[0]
+
+    def _route(self, to: str) -> tuple[str, UserAgent]:
+        assert self._direct
+        if not to.startswith(("sip:", "sips:")):
+            if self._trunk is None:
+                raise SipError("a number is called through a trunk; set [sip] domain, or give a sip: URI")
+            return f"sip:{to}@{self._settings.domain}", self._trunk
+        host = re.sub(r"[;?>].*", "", to.partition(":")[2]).rpartition("@")[2]
+        return to, self._trunk if self._trunk and host == self._settings.domain else self._direct
+
+    async def _user_agent(self, account: Account | str) -> UserAgent:
+        agent = await UserAgent.create(self._runtime, account, transfer_policy="reject")
+        agent.on_incoming(self._incoming)
+        return agent
+
+    def _incoming(self, call: Call) -> None:
+        self._handlers.incoming(SipCall(call, self._runtime, self._native, call_id=call.call_id or ""))
+
+    def _take(self, event: StackEvent) -> None:
+        if event.event is Event.CALL_LOCAL_SDP and event.call_id:
+            self._call_ids[event.call] = event.call_id
+        elif event.event is Event.CALL_CLOSED:
+            self._call_ids.pop(event.call, None)
+        elif event.event is Event.SIPSESS_FAILED:
+            self._handlers.refused("at_capacity" if (event.text or "").startswith("486") else "bad_request")
+        elif self._trunk and event.ua == self._trunk.handle:
+            if event.event is Event.REGISTER_OK:
+                self._handlers.registered(True)
+            elif event.event is Event.REGISTER_FAIL:
+                logger.warning("the registrar does not register us: %s", event.text)
+                self._handlers.registered(False)
+
+    def _judge(self, request: Request, check: Callable[[], Credentials]) -> Verdict:
+        """Judge a request. On the SIP thread."""
+        verdict = self._gate.judge(request)
+        credentials = None
+        if verdict is Verdict.CHECK:
+            credentials = check()
+            verdict = self._gate.checked(request, credentials)
+        if verdict is Verdict.FORBID:
+            cause = "bad_credentials" if credentials else "peer_not_allowed"
+            self._handlers.refused(cause)
+            self._complain(request, cause)
+        return verdict
+
+    def _complain(self, request: Request, cause: str) -> None:
+        """Log the first refusal of an address: scanners knock all day."""
+        if request.address in self._complained:
+            return
+        self._complained[request.address] = None
+        while len(self._complained) > REMEMBERED_ADDRESSES:
+            self._complained.popitem(last=False)
+        logger.warning(
+            "SIP %.16r from %s refused: %s; [sip] peers says who may call without credentials",
+            request.method, request.address, cause,
+        )  # fmt: skip
+
+
+def _hindrance(host: str, port: int) -> str:
+    """Return why the UDP port cannot be bound; empty: it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return os.strerror(error.errno or 0)
+    return ""
+
+
+def _configuration(settings: SipSettings) -> str:
+    """Return what of the stack's configuration file baresip's own settings class has no field for."""
+    lines: dict[str, Any] = {
+        "sip_listen": f"{_bracketed(settings.host)}:{settings.port}",
+        "sip_transports": "udp,tcp",
+        "rtp_ports": f"{settings.first_rtp_port}-{settings.last_rtp_port}",
+        "audio_jitter_buffer_type": "adaptive",
+        "audio_jitter_buffer_ms": f"{settings.jitter_min_ms}-{settings.jitter_max_ms}",
+        "opus_samplerate": 16000,
+        "opus_stereo": "no",
+        "opus_sprop_stereo": "no",
+    }
+    return "".join(f"{key} {value}\n" for key, value in lines.items())
+
+
+def _direct_account(settings: SipSettings) -> str:
+    """Return the account of calls that come in from anywhere, over any transport."""
+    account = Account(
+        user=settings.user,
+        domain=f"{_bracketed(settings.host)}:{settings.port}",
+        password="",
+        reg_interval=0,
+        audio_codecs=tuple(CODECS[name] for name in settings.codecs),
+        extra_params=("catchall=yes", *_nat(settings)),
+    )
+    # The class writes a transport, and the stack would take calls over no other.
+    return account.aor().replace(";transport=udp", "")
+
+
+def _trunk_account(settings: SipSettings) -> Account:
+    return Account(
+        user=settings.user,
+        domain=settings.domain,
+        password=settings.password.get_secret_value(),
+        registrar=settings.proxy or None,
+        reg_interval=settings.register_seconds if settings.registers else 0,
+        transport=settings.transport,
+        audio_codecs=tuple(CODECS[name] for name in settings.codecs),
+        auth_user=settings.auth_user or None,
+        extra_params=("catchall=yes", *_nat(settings)),
+    )
+
+
+def _nat(settings: SipSettings) -> tuple[str, ...]:
+    return ("medianat=stun", f"stunserver=stun:{settings.stun_server}") if settings.stun_server else ()
+
+
+def _addresses(domain: str) -> set[str]:
+    """Return the addresses of a registrar; none where its name is not known now."""
+    host = domain.rpartition(":")[0] if re.search(r":\d+$", domain) else domain
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None)
+    except OSError as error:
+        logger.warning("[sip] domain = %r: %s; calls from it need [sip] peers", domain, error)
+        return set()
+    return {str(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
