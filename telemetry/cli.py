@@ -109,9 +109,17 @@ def report_command(path: str, days: float, plain_json: bool, by: str | None, wor
             name, str(values["count"]), *(f"{values[key] * 1000:.0f}" for key in ("p50", "p95", "max"))
         )
     console.print(figures)
+    worst_turns = Table(box=None, pad_edge=False, title="longest waits", title_justify="left")
+    for heading in ("ms", "turn", "agent", "door", "version", "trace"):
+        worst_turns.add_column(heading)
     for turn in report["worst"]:
-        milliseconds = turn["voice_to_voice"] * 1000
-        console.print(f"{milliseconds:.0f} ms: `offhook trace {turn['trace_id'][:12]}`, turn {turn['turn']}")
+        worst_turns.add_row(
+            f"{turn['voice_to_voice'] * 1000:.0f}",
+            *(str(turn[key]) for key in ("turn", "agent", "door", "version")),
+            f"offhook trace {turn['trace_id'][:12]}",
+        )
+    if report["worst"]:
+        console.print(worst_turns)
 
 
 @click.command()
@@ -121,7 +129,9 @@ def report_command(path: str, days: float, plain_json: bool, by: str | None, wor
 @click.option("--by", type=click.Choice(list(GROUPS)), default="agent", show_default=True)
 @click.option("--minute-price", type=click.FloatRange(min=0), help="What a minute costs elsewhere.")
 @click.option(
-    "--hour-price", default=0.0, type=click.FloatRange(min=0), help="What this machine costs an hour."
+    "--hour-price",
+    type=click.FloatRange(min=0),
+    help="What this machine costs an hour (default: as [telemetry.prices] said when the calls were held).",
 )
 @click.option("--gpus", default=0, type=click.IntRange(min=0), help="GPUs of this machine.")
 def cost(
@@ -130,7 +140,7 @@ def cost(
     plain_json: bool,
     by: str,
     minute_price: float | None,
-    hour_price: float,
+    hour_price: float | None,
     gpus: int,
 ) -> None:
     """Say what calls cost, and from how many minutes an hour this machine is cheaper than elsewhere."""
@@ -142,6 +152,7 @@ def cost(
         "minutes": total.minutes,
         "total": total.total,
         "per_minute": total.per_minute,
+        "per_call": total.per_call,
         "parts": total.parts,
         "by": {key: spent(group).per_minute for key, group in grouped(calls.calls, by).items()},
         "calls_at_objective": {
@@ -151,13 +162,22 @@ def cost(
         },
     }
     if minute_price is not None:
-        prices = Prices(machine_hour=hour_price)
+        hour = hour_price if hour_price is not None else total.machine_hour
+        if hour is None:
+            raise click.ClickException(
+                "what an hour of this machine costs is not known from these calls: give --hour-price, or set "
+                "machine_hour in [telemetry.prices] before the next calls"
+            )
+        prices = Prices(machine_hour=hour)
         answer["break_even_minutes_an_hour"] = break_even_minutes(prices, minute_price, total.used_per_minute)
     if plain_json:
         click.echo(json.dumps(answer, indent=2))
         return
     console = _console()
-    console.print(f"{total.calls} calls, {total.minutes:.1f} minutes, {total.total:.4f} {total.currency}")
+    console.print(
+        f"{total.calls} calls, {total.minutes:.1f} minutes, {total.total:.4f} {total.currency}; "
+        f"a call {total.per_call or 0.0:.5f}, a minute {total.per_minute or 0.0:.5f}"
+    )
     for part, value in total.parts.items():
         console.print(f"  {part:8} {value:.4f}")
     for key, value in answer["by"].items():

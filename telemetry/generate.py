@@ -9,6 +9,8 @@ from telemetry import dashboards
 from telemetry.rules import alertmanager_config, prometheus_config, rule_groups
 from telemetry.slo import Objectives
 
+#: Where exemplars lead: the gateway's own page of a call, as a browser on the gateway's machine reaches it.
+PAGE = "http://127.0.0.1:8080/slo"
 NOTICE = "# Generated from slos.toml by `offhook slo generate`; change that, not this.\n"
 
 
@@ -51,6 +53,11 @@ def _datasources() -> dict[str, Any]:
         "access": "proxy",
         "url": "http://127.0.0.1:9090",
         "isDefault": True,
+        "jsonData": {
+            "exemplarTraceIdDestinations": [
+                {"name": "trace_id", "url": f"{PAGE}#/calls/${{__value.raw}}", "urlDisplayLabel": "the call"}
+            ]
+        },
     }
     return {"apiVersion": 1, "datasources": [source]}
 

@@ -10,6 +10,7 @@ from telemetry.slo import Objective
 from telemetry.statistics import percentile
 from telemetry.store import SpanStore, StoredSpan
 
+MACHINE_SECONDS = f"{names.CALL_USE}.machine_seconds"
 #: How an objective's events can be split.
 GROUPS = {"agent": names.CALL_AGENT, "door": names.CALL_DOOR, "version": names.CALL_VERSION}
 
@@ -157,6 +158,7 @@ class Spent:
         total: their cost.
         parts: the same by part; ``wasted`` is contained in the others.
         currency: of all these.
+        machine_seconds: their shares of the machine's time.
 
     """
 
@@ -165,11 +167,23 @@ class Spent:
     total: float
     parts: dict[str, float]
     currency: str
+    machine_seconds: float = 0.0
+
+    @property
+    def per_call(self) -> float | None:
+        """Cost of a call; None without calls."""
+        return self.total / self.calls if self.calls else None
 
     @property
     def per_minute(self) -> float | None:
         """Cost of a minute; None without calls."""
         return self.total / self.minutes if self.minutes else None
+
+    @property
+    def machine_hour(self) -> float | None:
+        """What an hour of the machine cost, as the calls' shares of it say; None where they say nothing."""
+        cost = self.parts.get("machine", 0.0)
+        return cost / self.machine_seconds * 3600.0 if self.machine_seconds and cost else None
 
     @property
     def used_per_minute(self) -> float:
@@ -191,6 +205,7 @@ def spent(calls: Sequence[StoredSpan]) -> Spent:
         total=sum(float(call.attributes.get(names.CALL_COST, 0.0)) for call in calls),
         parts=parts,
         currency=str(calls[-1].attributes.get(names.CALL_COST_CURRENCY, "")) if calls else "",
+        machine_seconds=sum(float(call.attributes.get(MACHINE_SECONDS, 0.0)) for call in calls),
     )
 
 
@@ -252,6 +267,7 @@ def as_json(calls: Calls, objectives: Sequence[Objective], *, group_by: str = ""
             {
                 "trace_id": turn.span.trace_id,
                 "turn": turn.span.attributes.get(names.TURN_INDEX),
+                **{group: turn.call.attributes.get(attribute) for group, attribute in GROUPS.items()},
                 "voice_to_voice": turn.seconds(names.VOICE_TO_VOICE.name),
             }
             for turn in calls.worst(worst)

@@ -37,7 +37,7 @@ from voice.phone.cli import dial
 pipecat_logger.disable("pipecat")
 
 #: Width of tables in a file or a pipe, characters.
-PLAIN_COLUMNS = 140
+PLAIN_COLUMNS = 160
 
 P = ParamSpec("P")
 R = TypeVar("R")

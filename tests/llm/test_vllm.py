@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from llm.adapters import load_adapter, unload_adapter
 from llm.client import Answer, LLMClient
@@ -21,6 +22,8 @@ from llm.failover import Limits, Say
 from llm.profile import Adapter
 from llm.questions import shipped
 from llm.sources import Source
+from telemetry.dashboards import dashboards
+from telemetry.slo import load_objectives
 
 from .conftest import EXACT, KEY, Collector, replica_of, running, specs_of
 
@@ -73,17 +76,41 @@ async def test_a_withdrawn_turn_leaves_the_engine_at_once(vllm_serving: LaunchSp
         assert time.monotonic() - withdrawn < WITHDRAWN_SECONDS
 
 
-async def test_the_engines_own_span_joins_the_calls_trace(
+async def test_the_engines_own_span_hangs_under_the_turn(
     vllm_serving: LaunchSpec, collector: Collector
 ) -> None:
-    """The trace id that travels in traceparent comes out of vLLM's exporter."""
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    """The span that travels in traceparent is the parent of vLLM's ``llm_request``."""
+    trace, turn = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     async with LLMClient([Source(replica_of(vllm_serving))], LIMITS) as client:
+        headers = {"traceparent": f"00-{trace}-{turn}-01"}
         await text_of(client, [{"role": "user", "content": "Hello?"}], headers=headers)
     async with asyncio.timeout(30):
-        while not any(bytes.fromhex(trace) in body for body in collector.bodies):
+        while not (bodies := [body for body in collector.bodies if bytes.fromhex(trace) in body]):
             await asyncio.sleep(0.05)
+    spans = [
+        span
+        for body in bodies
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+        if span.trace_id.hex() == trace
+    ]
+    assert [(span.name, span.parent_span_id.hex()) for span in spans] == [("llm_request", turn)]
+
+
+async def test_the_dashboards_ask_for_what_the_engine_says(vllm_serving: LaunchSpec) -> None:
+    """Every metric of vLLM's that a panel names is in its own."""
+    async with httpx.AsyncClient(base_url=vllm_serving.base_url) as http:
+        said = (await http.get("/metrics")).text
+    asked = {
+        name
+        for _, panels in dashboards(load_objectives()).values()
+        for panel in panels
+        for expression, _ in panel.queries
+        for name in re.findall(r"vllm:(\w+)", expression)
+    }
+    assert "kv_cache_usage_perc" in asked
+    assert [name for name in asked if f"vllm:{name}" not in said] == []
 
 
 async def test_an_adapter_is_loaded_used_and_unloaded(vllm_serving: LaunchSpec, hf_weights: Path) -> None:

@@ -25,7 +25,8 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanStore:
     for number, (agent, turns) in enumerate(TURNS.items()):
         trace, began = agent * 32, now + 100 * number
         attributes = {
-            names.CALL_AGENT: agent, names.CALL_OUTCOME: "fault" if agent == "b" else "completed",
+            names.CALL_AGENT: agent, names.CALL_DOOR: "twilio", f"{names.CALL_USE}.machine_seconds": 120.0,
+            names.CALL_OUTCOME: "fault" if agent == "b" else "completed",
             names.CALL_SECONDS: 60.0, names.CALL_COST: 0.08, f"{names.CALL_COST}.machine": 0.06,
             f"{names.CALL_COST}.llm": 0.02, names.CALL_COST_CURRENCY: "EUR",
         }  # fmt: skip
@@ -56,7 +57,9 @@ def test_the_report_counts_turns(known: SpanStore) -> None:
     assert rows["calls-without-fault"]["bad"] == 1
     assert rows["time-to-first-sentence"]["good_share"] is None
     assert report["figures"]["voice_to_voice"]["p50"] == pytest.approx(0.6)
-    assert report["worst"][0] == {"trace_id": "a" * 32, "turn": 3, "voice_to_voice": 1.5}
+    assert report["worst"][0] == {
+        "trace_id": "a" * 32, "turn": 3, "voice_to_voice": 1.5, "agent": "a", "door": "twilio", "version": None,
+    }  # fmt: skip
 
 
 def test_the_report_splits_by_agent(known: SpanStore) -> None:
@@ -90,6 +93,13 @@ def test_cost_adds_up(known: SpanStore) -> None:
         "cheaper than 0.05 a minute from 60.0 minutes of calls an hour"
         in run(*arguments[:1], *arguments[2:]).output
     )
+
+
+def test_what_the_machine_costs_is_known_from_the_calls(known: SpanStore) -> None:
+    """Shares of 240 s that cost 0.12 are 1.80 an hour: no need to say it again."""
+    answer = json.loads(run("cost", "--json", "--minute-price", "0.05").output)
+    assert answer["break_even_minutes_an_hour"] == pytest.approx(60.0)
+    assert answer["per_call"] == pytest.approx(0.08)
 
 
 def test_calls_at_the_objective(tmp_path: Path) -> None:

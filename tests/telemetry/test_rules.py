@@ -146,6 +146,7 @@ def test_servers_and_capacity(tmp_path: Path) -> None:
             alerts({up: "1x30"}, "ServerDown", None, ""),
             alerts(full, "NoCapacityLeft", {"severity": "page"}, "Every line is busy; callers are turned away"),
             alerts({**full, "voice_calls_active": "31x30"}, "NoCapacityLeft", None, ""),
+            alerts(dict.fromkeys(lost, "5x30"), "SpansDropped", None, ""),
             alerts(
                 lost, "SpansDropped", {"severity": "ticket", "destination": "otlp"},
                 "Traces are lost on their way to otlp",
