@@ -19,6 +19,7 @@ class EarService(DeepgramFluxSTTService):
         headers: further headers of the handshake, such as ``traceparent``.
         on_turn_info: told every TurnInfo message; returns what pipecat is to act on.
         on_audio: told what audio the ear has been sent.
+        turn_headers: trace context of the turn in progress, as headers.
         clean: makes of the line's audio what the ear is sent; the length stays.
         kwargs: what pipecat's service takes.
 
@@ -30,6 +31,7 @@ class EarService(DeepgramFluxSTTService):
         headers: Mapping[str, str],
         on_turn_info: TurnInfoFilter,
         on_audio: AudioListener,
+        turn_headers: Callable[[], Mapping[str, str]] = dict,
         clean: Callable[[bytes], bytes] = lambda audio: audio,
         **kwargs: Any,
     ) -> None:
@@ -37,6 +39,7 @@ class EarService(DeepgramFluxSTTService):
         self._headers = dict(headers)
         self._on_turn_info = on_turn_info
         self._on_audio = on_audio
+        self._turn_headers = turn_headers
         self._clean = clean
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
@@ -52,4 +55,6 @@ class EarService(DeepgramFluxSTTService):
 
     async def _handle_turn_info(self, data: dict[str, Any]) -> None:
         for message in self._on_turn_info(data, time.monotonic()):
+            if message.get("event") == "StartOfTurn" and self._transport_is_active():
+                await self._transport_send_json({"type": "TraceContext", **self._turn_headers()})
             await super()._handle_turn_info(message)

@@ -48,6 +48,8 @@ class Dialect(Protocol):
     keyterms: tuple[str, ...]
     closing: bool
     word_times: bool
+    #: W3C trace context of the turn in progress, as the client last said; empty: that of the connection.
+    traceparent: str
 
     def opened(self) -> list[str]:
         """Return the messages with which a connection begins."""
@@ -186,7 +188,7 @@ class Connection:
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, TurnEvent):
-                self._spans.heard(action, self._ear.heard_seconds)
+                self._spans.heard(action, self._ear.heard_seconds, self._dialect.traceparent)
                 self._send(self._dialect.heard(action))
             elif isinstance(action, DecodeRequest):
                 self._decode(action)

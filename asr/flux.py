@@ -68,7 +68,14 @@ class ForceEndTurn:
     """The client says the turn is over."""
 
 
-ClientMessage = Configure | CloseStream | ForceEndTurn
+@dataclass(frozen=True)
+class TraceContext:
+    """Offhook's own: the W3C trace context that the turn in progress belongs to. It is not answered."""
+
+    traceparent: str
+
+
+ClientMessage = Configure | CloseStream | ForceEndTurn | TraceContext
 
 
 def parse_message(text: str) -> ClientMessage:
@@ -88,6 +95,8 @@ def parse_message(text: str) -> ClientMessage:
         return CloseStream()
     if kind == "ForceEndTurn":
         return ForceEndTurn()
+    if kind == "TraceContext":
+        return TraceContext(str(message.get("traceparent", "")))
     if kind == "Configure":
         return _configure(message)
     raise MessageError("type must be one of Configure, CloseStream, ForceEndTurn")
@@ -204,6 +213,7 @@ class FluxDialect:
         self.model = model
         self.keyterms = parameters.keyterms
         self.closing = False
+        self.traceparent = ""
         self.word_times = False
         self._choose_language = choose_language
         self._hint(parameters.language_hints)
@@ -226,6 +236,9 @@ class FluxDialect:
                 return [self._configure(message, ear)], []
         except ParameterError as error:
             return [self._messages.not_configured(str(error))], []
+        if isinstance(message, TraceContext):
+            self.traceparent = message.traceparent
+            return [], []
         self.closing = isinstance(message, CloseStream)
         return [], [] if self.closing else ear.turns.force_end()
 

@@ -119,6 +119,7 @@ class ListenDialect:
         self.language = language
         self.keyterms = parameters.keyterms
         self.closing = False
+        self.traceparent = ""
         self.word_times = True
         self._parameters = parameters
         self._request_id = request_id

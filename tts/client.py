@@ -97,6 +97,7 @@ class MouthService(CartesiaTTSService):
         is_speculating: whether what is being rendered answers a turn that is not confirmed.
         text_language: BCP 47 tag of the text, for the clause splitter.
         lexicon: how words are said (:class:`tts.lexicon.Lexicon`).
+        turn_headers: trace context of the turn in progress, as headers.
         kwargs: what pipecat's service takes.
 
     """
@@ -109,14 +110,16 @@ class MouthService(CartesiaTTSService):
         is_speculating: Callable[[], bool],
         text_language: str,
         lexicon: Mapping[str, str],
+        turn_headers: Callable[[], Mapping[str, str]] = dict,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._clauses = ClauseAggregator(text_language=text_language)
         self._text_aggregator = self._clauses  # type: ignore[assignment]
         self._lexicon = dict(lexicon)
-        self._context_with_lexicon = ""
+        self._begun_context = ""
         self._text_changed = asyncio.Event()
+        self._turn_headers = turn_headers
         self._on_text = on_text
         self._on_audio = on_audio
         self._is_speculating = is_speculating
@@ -176,7 +179,8 @@ class MouthService(CartesiaTTSService):
         context_id: str = "",
     ) -> str:
         message: str = super()._build_msg(text, continue_transcript, add_timestamps, context_id)
-        if not self._lexicon or context_id == self._context_with_lexicon:
+        if context_id == self._begun_context:
             return message
-        self._context_with_lexicon = context_id
-        return json.dumps(json.loads(message) | {"pronunciation_dict": self._lexicon})
+        self._begun_context = context_id
+        lexicon = {"pronunciation_dict": self._lexicon} if self._lexicon else {}
+        return json.dumps(json.loads(message) | lexicon | dict(self._turn_headers()))

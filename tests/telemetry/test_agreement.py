@@ -247,6 +247,20 @@ def test_every_panel_has_data(panel: Panel, held: Held) -> None:
         assert held.watch.query(asked), asked
 
 
+def test_servers_spans_hang_under_the_turns(held: Held) -> None:
+    """What ear and mouth did for a turn lies under that turn; only the greeting and a murmur are the call's."""
+    turns = {span.span_id: span for span in held.spans(names.SPAN_TURN)}
+    ear = [span for span in held.spans(names.SPAN_ASR_SERVER) if span.parent_id in turns]
+    mouth = [span for span in held.spans(names.SPAN_TTS_SERVER) if span.parent_id in turns]
+    confirmed = [span for span in turns.values() if names.TURN_OUTCOME in span.attributes]
+    assert len(ear) >= len(confirmed)
+    assert len(mouth) >= len(confirmed)
+    for span in ear:
+        turn = turns[str(span.parent_id)]
+        assert span.start <= turn.finish
+        assert turn.start <= span.finish
+
+
 def test_what_was_said_is_there_without_who_said_it(held: Held) -> None:
     """The trace has the conversation, its store not the caller's name."""
     heard = [str(turn.attributes[names.TURN_HEARD]).lower() for turn in held.spans(names.SPAN_TURN)]
