@@ -12,6 +12,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 MODULE = "pynvml"
+#: The gauges of each GPU.
+QUESTIONS = ("gpu_utilization_ratio", "gpu_memory_used_bytes", "gpu_memory_total_bytes", "gpu_power_watts")
 MILLIWATTS = 1000.0
 PERCENT = 100.0
 
@@ -59,24 +61,16 @@ class GpuCollector(Collector):
 
 def _questions(nvml: Any) -> dict[str, tuple[str, Callable[[Any], float]]]:
     """Return what a GPU is asked, by the gauge's name."""
-    return {
-        "gpu_utilization_ratio": (
+    asked: tuple[tuple[str, Callable[[Any], float]], ...] = (
+        (
             "Share of time a kernel ran, 0 to 1.",
-            lambda gpu: float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu) / PERCENT,
+            lambda gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / PERCENT,
         ),
-        "gpu_memory_used_bytes": (
-            "Memory in use, bytes.",
-            lambda gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).used),
-        ),
-        "gpu_memory_total_bytes": (
-            "Memory, bytes.",
-            lambda gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).total),
-        ),
-        "gpu_power_watts": (
-            "Power drawn, watts.",
-            lambda gpu: float(nvml.nvmlDeviceGetPowerUsage(gpu)) / MILLIWATTS,
-        ),
-    }
+        ("Memory in use, bytes.", lambda gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).used)),
+        ("Memory, bytes.", lambda gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).total)),
+        ("Power drawn, watts.", lambda gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / MILLIWATTS),
+    )
+    return dict(zip(QUESTIONS, asked, strict=True))
 
 
 def _library() -> Any | None:
