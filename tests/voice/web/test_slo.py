@@ -108,7 +108,7 @@ async def test_a_gateway_that_is_gone_is_told(called: str) -> None:
     async with open_slo(called) as page:
         await go(page, "callers", "Promises")
         await page.route("**/api/slo*", lambda route: route.fulfill(status=200, body="{"))
-        await page.locator("#hours").select_option("1")
+        await page.locator("#hours").select_option("6")
         await expect(page.get_by_role("alert")).to_contain_text("This cannot be shown")
         await expect(page.get_by_role("heading", name="Promises")).to_be_visible()
 

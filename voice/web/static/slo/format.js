@@ -5,7 +5,7 @@ const some = (value) => value !== null && value !== undefined && Number.isFinite
 
 export const ms = (seconds) => (some(seconds) ? `${Math.round(seconds * 1000)} ms` : missing);
 /** Milliseconds without the unit, with a digit more where they are few. */
-export const bare = (seconds) => (some(seconds) ? (seconds < 0.0095 ? (seconds * 1000).toFixed(1) : String(Math.round(seconds * 1000))) : missing);
+export const bare = (seconds) => (some(seconds) ? (seconds && seconds < 0.0095 ? (seconds * 1000).toFixed(1) : String(Math.round(seconds * 1000))) : missing);
 export const percent = (share, digits = 1) => (some(share) ? `${(100 * share).toFixed(digits)} %` : missing);
 export const count = (value) => (some(value) ? Math.round(value).toLocaleString() : missing);
 export const decimal = (value, digits = 2) => (some(value) ? value.toFixed(digits) : missing);
