@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import openai
 from openai.types import CompletionUsage
 
 from llm import metrics
+from llm.adapters import Adapters
 from llm.attempt import End, Received, Request, Text, attempt
 from llm.errors import EngineError
 from llm.failover import Abandon, Action, AnswerRun, Ask, CallTools, Finish, GiveUp, Limits, Say, ToolFragment
@@ -100,6 +102,8 @@ class LLMClient:
             limits=httpx2.Limits(max_keepalive_connections=KEPT_CONNECTIONS, keepalive_expiry=None),
         )
         self._clients: dict[tuple[str, str], openai.AsyncOpenAI] = {}
+        #: Where adapters lie; one that an engine lacks is loaded when it is asked for.
+        self.adapters = Adapters()
         self.pool = ReplicaPool([source.replica for source in self._sources if not source.dns])
         self._watching: asyncio.Task[None] | None = None
 
@@ -251,11 +255,22 @@ class _Conversation:
 
     async def _ask(self, ask: Ask) -> None:
         try:
-            async with contextlib.aclosing(attempt(self._client.engine, self._request, ask)) as parts:
-                async for part in parts:
-                    await self._inbox.put((ask.attempt, time.monotonic(), part))
+            try:
+                await self._take(ask)
+            except EngineError as error:
+                brought = error.status == HTTPStatus.NOT_FOUND and await self._client.adapters.bring(
+                    ask.replica, self._request.adapter
+                )
+                if not brought:
+                    raise
+                await self._take(ask)
         except EngineError as error:
             await self._inbox.put((ask.attempt, time.monotonic(), error))
+
+    async def _take(self, ask: Ask) -> None:
+        async with contextlib.aclosing(attempt(self._client.engine, self._request, ask)) as parts:
+            async for part in parts:
+                await self._inbox.put((ask.attempt, time.monotonic(), part))
 
     async def _next(self) -> list[Action]:
         """Wait for the next thing to happen and return what it leads to."""

@@ -56,7 +56,19 @@ class Models(Part):
     """Which models serve this agent; empty means what the stack serves by default."""
 
     asr: str = Field("", description="Model name of the ear.")
-    llm: str = Field("", description="Model or adapter name of the mind.")
+    llm: str = Field(
+        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$", description="Name of a LoRA adapter of the mind."
+    )
+    adapter: str = Field(
+        "",
+        description="Where the LoRA adapter named by `llm` lies, as the engine sees it; loaded when it is needed.",
+    )
+
+    @model_validator(mode="after")
+    def _adapter_has_a_name(self) -> Self:
+        if self.adapter and not self.llm:
+            raise ValueError("adapter needs a name of its own: set llm to it")
+        return self
 
 
 class Sampling(Part):

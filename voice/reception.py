@@ -11,7 +11,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from asr.detectors import SpeechDetector
 from llm.client import LLMClient
-from llm.profile import Sampling
+from llm.profile import Adapter, Sampling
 from orchestration.admission import Admission
 from orchestration.agent import Agent
 from orchestration.call import Call
@@ -146,6 +146,9 @@ class Reception:
         self.agents = agents
         self.client = client
         self.toolboxes = {name: Toolbox(agent) for name, agent in agents.items()}
+        for agent in agents.values():
+            if agent.models.adapter:
+                client.adapters.add(Adapter(name=agent.models.llm, path=agent.models.adapter))
         self.sampling = sampling
         self.engine = engine
         metrics.CALLS_CAPACITY.set(configuration.gateway.max_calls)

@@ -125,7 +125,13 @@ async def test_an_adapter_is_loaded_used_and_unloaded(vllm_serving: LaunchSpec, 
         await unload_adapter(vllm_serving.base_url, "shop", api_key=KEY)
         with pytest.raises(EngineError, match="404"):
             await text_of(client, messages, adapter="shop")
+        client.adapters.add(adapter)
+        both = await asyncio.gather(*(text_of(client, messages, adapter="shop") for _ in range(2)))
+        await unload_adapter(vllm_serving.base_url, "shop", api_key=KEY)
     assert before == after != adapted
+    assert [text for text, _ in both] == [adapted, adapted], (
+        "an engine that lacks an agent's adapter is given it"
+    )
 
 
 async def test_a_missing_adapter_is_refused_by_the_engine(vllm_serving: LaunchSpec) -> None:
