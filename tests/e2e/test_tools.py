@@ -99,4 +99,5 @@ def test_the_trace_and_the_metrics_know_of_the_tools(call: dict[str, Any], baker
     assert 'voice_tool_calls_total{agent="bakery",door="twilio",failed="no"' in text
     assert 'voice_model_calls_total{agent="bakery"' in text
     assert "noon" not in bakery.log("gateway")
+    assert "sunday" not in bakery.log("gateway").lower()
     assert b"noon" not in Path(bakery.folder / "calls.sqlite").read_bytes()
