@@ -142,7 +142,7 @@ class FailoverBench:
         faults: Sequence[str] = tuple(FAULTS),
         done: int = 0,
     ) -> AsyncIterator[Disturbed]:
-        """Yield disturbed answers, the faults in turn, from number ``done`` on until there are ``answers``."""
+        """Yield disturbed answers, faults and engines in turn, from number ``done`` up to ``answers``."""
         questions = [(call, turn) for call in calls for turn in call.turns]
         for number in range(done, answers):
             call, turn = questions[number % len(questions)]
@@ -152,9 +152,10 @@ class FailoverBench:
     async def _disturb(self, messages: list[dict[str, str]], fault: str, number: int) -> Disturbed:
         call = f"call-{number}"
         request = {"messages": messages, "temperature": 0, "max_tokens": self._max_tokens}
+        wanted = list(self._engines)[number // len(FAULTS) % len(self._engines)]
+        self.client.pool.answered(wanted, call)
         await self.client.prefill(request, call=call)
-        home = self.client.pool.home(call)
-        assert home is not None
+        home = self.client.pool.home(call) or wanted
         expected = await self._alone(home, request, said="", said_tokens=0)
         heard = await self._listen(request, call, home, fault, strike_at=self._moment(expected, number))
         index, gap = heard.seam()
