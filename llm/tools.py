@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 #: How long the result of an interrupted tool is kept for a model that asks again, seconds.
 REPEAT_SECONDS = 60.0
+#: Class of what happens to a tool whose result nobody waits for any more.
+CANCELLED = "cancelled"
 #: Runs a tool: takes the model's arguments, and headers that carry the trace; returns what JSON can hold.
 Run = Callable[[Mapping[str, Any], Mapping[str, str]], Awaitable[Any]]
 #: What the model says it calls a tool with, and what it says is no JSON object: None.
@@ -164,7 +166,7 @@ class ToolRunner:
     async def _run(self, tool: Tool, call_id: str, arguments: Arguments) -> Outcome:
         began = time.monotonic()
         self.on_begun()
-        outcome = Outcome({"error": f"{tool.name} was broken off"}, "cancelled")
+        outcome = Outcome({"error": f"{tool.name} was broken off"}, CANCELLED)
         try:
             outcome = await self._bounded(tool, arguments)
         finally:

@@ -15,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, format_trace_id
 
 from llm.client import Answer
+from llm.tools import CANCELLED
 from orchestration.audioclock import AudioClock
 from orchestration.callspans import SpanWriter, replica_of, summary
 from orchestration.outcomes import call_outcome, last_turn_outcome, turn_outcome
@@ -381,7 +382,9 @@ class CallRecorder:
             turn.tool_calls += 1
         span = self._open.span if self._open else None
         self._writer.tool(span, name, call_id, began, ended, error, arguments, result)
-        metrics.TOOLS.labels(*self._labels, "yes" if error else "no").inc()
+        # One that was broken off with the answer it was for has not failed.
+        failed = error not in ("", CANCELLED)
+        metrics.TOOLS.labels(*self._labels, "yes" if failed else "no").inc()
 
     def mouth_text(self, now: float) -> None:
         """Text went to the mouth."""
