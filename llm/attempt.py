@@ -94,11 +94,11 @@ def body_of(request: Request, ask: Ask) -> dict[str, Any]:
     replica = ask.replica
     model = request.adapter if request.adapter and replica.adapters else replica.model
     body = {**request.body, "model": model, "stream": True, "stream_options": {"include_usage": True}}
+    if limit := body.pop("max_tokens", None):
+        body[replica.limit_key] = max(1, limit - ask.said_tokens)
     if not ask.said:
         return body
     body["messages"] = [*body["messages"], {"role": "assistant", "content": ask.said}]
-    if body.get("max_tokens"):
-        body["max_tokens"] = max(1, body["max_tokens"] - ask.said_tokens)
     extra = {**body.get("extra_body", {}), "continue_final_message": True, "add_generation_prompt": False}
     return {**body, "extra_body": extra}
 

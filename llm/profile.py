@@ -238,6 +238,10 @@ class OpenAIProfile(Base):
     base_url: str = Field(pattern=r"^https?://.+/v1$", description="Up to and including /v1.")
     api_key_variable: str = Field(default="", description="Environment variable that holds its key.")
     continues: bool = Field(default=False, description="It takes continue_final_message, as vLLM does.")
+    limit_key: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens",
+        description="What it calls the longest answer; newer OpenAI models want the second.",
+    )
 
 
 Profile = Annotated[

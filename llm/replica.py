@@ -15,6 +15,7 @@ class Replica:
         continues: whether it continues a given beginning of the answer (``continue_final_message``);
             without, it cannot take over a sentence that has begun.
         adapters: whether a request may name an adapter in place of ``model``.
+        limit_key: what its requests call the longest answer; OpenAI's newer models refuse ``max_tokens``.
         prefill_url: the engine that reads its prompts first, where prefill and decode are apart.
 
     """
@@ -25,6 +26,7 @@ class Replica:
     tier: int = 0
     continues: bool = True
     adapters: bool = True
+    limit_key: str = "max_tokens"
     prefill_url: str = ""
 
 

@@ -1,6 +1,6 @@
 """The ``[llm]`` section: which engine, where, and how long a caller waits for it."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -60,6 +60,10 @@ class ReplicaSettings(BaseModel):
     )
     continues: bool = Field(
         default=True, description="It takes continue_final_message; without, it cannot take a sentence over."
+    )
+    limit_key: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens",
+        description="What it calls the longest answer; newer OpenAI models want the second.",
     )
     prefill_url: str = Field(default="", description="Engine that reads the prompt first (disaggregated).")
     tier: int = Field(

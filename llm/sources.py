@@ -73,7 +73,9 @@ def _bracketed(host: str) -> str:
 def _remote(profile: OpenAIProfile) -> Source:
     url = profile.base_url.removesuffix("/v1")
     key = _secret(url, profile.api_key_variable)
-    replica = Replica(url, profile.model, key, continues=profile.continues, adapters=False)
+    replica = Replica(
+        url, profile.model, key, continues=profile.continues, adapters=False, limit_key=profile.limit_key
+    )
     return Source(replica, health_path="")
 
 
@@ -86,6 +88,7 @@ def _source(item: ReplicaSettings, served_name: str, own_key: str) -> Source:
         tier=item.tier,
         continues=item.continues,
         adapters=not item.model,
+        limit_key=item.limit_key,
         prefill_url=item.prefill_url.rstrip("/"),
     )
     return Source(replica, dns=item.dns, health_path=item.health_path)

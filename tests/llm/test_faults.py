@@ -78,6 +78,18 @@ async def test_in_the_middle_of_a_sentence_the_next_engine_continues_it(fault: o
     assert (report.moves, len(report.tries), report.complete) == (1, 2, True)
 
 
+async def test_a_remote_model_is_told_its_limit_by_the_name_it_knows() -> None:
+    """OpenAI's newer models refuse the old one."""
+    async with FakeEngine("Yes", FakeEngine.END).serving() as engine:
+        replica = Replica(engine.url, "m", limit_key="max_completion_tokens")
+        async with LLMClient([Source(replica, health_path="")], LIMITS) as client:
+            async for _ in client.answer(REQUEST):
+                pass
+    (asked,) = engine.requests
+    assert asked["max_completion_tokens"] == 20
+    assert "max_tokens" not in asked
+
+
 async def test_a_second_engine_is_asked_beside_a_slow_one() -> None:
     """The first with words wins; the slow one is let go without being shut out."""
     slow, quick = FakeEngine(FakeEngine.HANG), FakeEngine("Yes", FakeEngine.END)
