@@ -46,8 +46,14 @@ export function steps(most) {
   return found;
 }
 
-function frame(title, height) {
-  const width = 600;
+/** Share of the page's width that a chart has, by its card; on a phone all of it. */
+const PAGE = 1216;
+const NARROW = 832;
+const AROUND = 68;
+
+function frame(title, height, share = 0.5) {
+  const page = Math.min(innerWidth, PAGE);
+  const width = Math.max(240, Math.round((page < NARROW ? page : page * share) - AROUND));
   const svg = document.createElementNS(NS, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("role", "img");
@@ -182,10 +188,10 @@ export function heat(title, { since, now, bounds, counts, format, mark, height =
 
 /** One stacked bar a row on a common axis. */
 export function bars(title, { rows, series, format, mark }) {
-  const most = Math.max(0, mark?.value ?? 0, ...rows.map(({ values }) => Object.values(values).reduce((sum, value) => sum + (value ?? 0), 0))) * 1.04;
+  const most = Math.max(0, mark?.value ?? 0, ...rows.map(({ values }) => Object.values(values).reduce((sum, value) => sum + (value ?? 0), 0))) * 1.08;
   if (!rows.some(({ values }) => Object.values(values).some((value) => value))) return nothing();
   const tall = 34;
-  const place = frame(title, TOP + rows.length * tall + BOTTOM);
+  const place = frame(title, TOP + rows.length * tall + BOTTOM, 1);
   const x = (value) => LEFT + (value / most) * place.inner;
   for (const value of [0, ...steps(most)]) {
     shape(place.svg, "line", { class: "axis", x1: x(value), x2: x(value), y1: TOP, y2: place.height - BOTTOM });

@@ -57,6 +57,7 @@ function route() {
 }
 
 let shownFor = "";
+let redraw;
 
 async function refresh() {
   const { view, trace } = route();
@@ -85,5 +86,6 @@ const reading = () => byId("view").contains(document.activeElement) && document.
 
 addEventListener("hashchange", refresh);
 hours.addEventListener("change", refresh);
+addEventListener("resize", () => { clearTimeout(redraw); redraw = setTimeout(refresh, 200); });
 refresh();
 setInterval(() => { if (!document.hidden && !reading() && !route().trace) refresh(); }, EVERY);

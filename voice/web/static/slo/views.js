@@ -57,7 +57,7 @@ export function callers(slo) {
   const curve = (share) => ({ name: share, values: slo.callers.voice_to_voice[share], colour: share });
   const worst = slo.worst.map((row) => ({
     link: `#/calls/${row.trace_id}`,
-    cells: [bare(row.voice_to_voice), row.turn, element("a", { href: `#/calls/${row.trace_id}` }, row.trace_id.slice(0, 8))],
+    cells: [bare(row.voice_to_voice), row.turn, row.agent, row.door, element("a", { href: `#/calls/${row.trace_id}` }, row.trace_id.slice(0, 8))],
   }));
   return [
     card(["Promises", "burn: how many times too fast the budget goes"], "", promises(slo)),
@@ -67,7 +67,7 @@ export function callers(slo) {
     card("By agent", "third", by(slo, "agent")),
     card("By version", "third", by(slo, "version")),
     card("What became of calls and turns", "half", outcomes(slo)),
-    card("Longest waits", "half", worst.length ? table([["ms", "n"], ["turn", "n"], ["trace"]], worst) : nothing()),
+    card("Longest waits", "half", worst.length ? table([["ms", "n"], ["turn", "n"], ["agent"], ["door"], ["call"]], worst) : nothing()),
   ];
 }
 
@@ -84,7 +84,7 @@ export function time(slo) {
     box.style.background = colour(key);
     return { cells: [element("span", { class: "legend" }, element("span", {}, box, key)), meaning, bare(slo.time.stages.p50[key]), bare(slo.time.stages.p95[key])] };
   }));
-  const figures = table([["figure"], ["from, to"], ["turns", "n"], ["p50 ms", "n"], ["p95", "n"], ["max", "n"]], slo.time.figures.map((row) => ({
+  const figures = table([["figure"], ["from, to", "desk-only"], ["turns", "n"], ["p50 ms", "n"], ["p95", "n"], ["max", "n"]], slo.time.figures.map((row) => ({
     cells: [text(row.name), row.meaning, count(row.count), bare(row.p50), bare(row.p95), bare(row.max)],
   })));
   return [
