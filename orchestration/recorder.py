@@ -32,6 +32,8 @@ metrics.IDLE_SECONDS.set_function(lambda: MACHINE.idle_seconds(time.monotonic())
 BYTES_PER_SAMPLE = 2
 #: Agent audio older than this has been heard out: whoever speaks now interrupts nobody, seconds.
 SPEAKING_SECONDS = 0.2
+#: An answer that the caller cut off has been reported as such, and its last sound has left, within this, seconds.
+CUT_OFF_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -235,8 +237,10 @@ class CallRecorder:
             case "StartOfTurn":
                 self._start_turn(now)
             case "Update":
-                # While the caller speaks nobody waits: the turn before is written down now, if there is a chance.
-                self._settle(turn_outcome)
+                # While the caller speaks nobody waits: a good time to write the turn before down.
+                turn = self._timeline.current
+                if turn and now - turn.moments[Moment.TURN_STARTED] > CUT_OFF_SECONDS:
+                    self._settle(turn_outcome)
             case "EagerEndOfTurn":
                 self._settle(turn_outcome)
                 self._timeline.eager(

@@ -183,6 +183,33 @@ def test_what_is_said_is_recorded_only_on_demand(collector: tuple[Collector, Spa
     )
 
 
+def test_an_answer_that_was_cut_off_belongs_to_its_turn(collector: tuple[Collector, SpanStore]) -> None:
+    """What interrupts comes with its first words; the answer it cut off is reported only then."""
+    receiver, _ = collector
+    call = make_recorder("recorder-cut")
+    t = call._started
+    heard(call, "StartOfTurn", t + 1.0)
+    heard(call, "EndOfTurn", t + 2.0, "Tell me everything.")
+    call.llm_requested(t + 2.0)
+    call.llm_text("Once", t + 2.1)
+    call.audible(t + 2.5)
+    call.barged_in(t + 3.0)
+    heard(call, "StartOfTurn", t + 3.1)
+    heard(call, "Update", t + 3.1, "Stop")
+    cut = Answer(
+        sent=t + 2.0, first_token=t + 2.1, finished=t + 3.1, tries=[Try("http://127.0.0.1:1", t + 2.0)]
+    )
+    cut.completion_tokens = 7
+    call.llm_finished(cut)
+    heard(call, "Update", t + 4.0, "Stop it")
+    assert call.record.turns[0].output_tokens == 7
+    assert [span.name for span in spans_of(receiver)].count(names.SPAN_TURN) == 1
+    heard(call, "EndOfTurn", t + 4.5, "Stop it.")
+    call.finish("caller hung up")
+    (first,) = [attributes(span) for span in spans_of(receiver) if span.name == names.SPAN_LLM]
+    assert first[names.GEN_AI_OUTPUT_TOKENS] == 7
+
+
 def test_the_calls_span_sums_up(collector: tuple[Collector, SpanStore]) -> None:
     """Percentiles over turns, tokens, waste and cost: 10 tokens that stood and 5 thrown away at 10 a million."""
     receiver, _ = collector

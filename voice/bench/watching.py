@@ -261,8 +261,9 @@ def recorder_cost(turns: int) -> dict[str, float]:
             action()
         return time.thread_time() - began
 
-    def tell(event: str) -> None:
-        call.turn_info({"event": event, "transcript": "What is it?", "last_speech": 1.0}, time.monotonic())
+    def tell(event: str, later: float = 0.0) -> None:
+        message = {"event": event, "transcript": "What is it?", "last_speech": 1.0}
+        call.turn_info(message, time.monotonic() + later)
 
     def clause() -> None:
         at = time.monotonic()
@@ -283,7 +284,7 @@ def recorder_cost(turns: int) -> dict[str, float]:
         call.ear_audio(packet, 8000, time.monotonic())
 
     for _ in range(turns):
-        speaking = spent(lambda: tell("StartOfTurn")) + spent(lambda: tell("Update"))
+        speaking = spent(lambda: tell("StartOfTurn")) + spent(lambda: tell("Update", SPEECH_SECONDS))
         speaking += spent(listen, (SPEECH_SECONDS + PAUSE_SECONDS) * PACKETS_A_SECOND)
         waiting = spent(listen) + spent(lambda: tell("EagerEndOfTurn")) + spent(clause)
         waiting += spent(lambda: tell("EndOfTurn")) + spent(lambda: call.audible(time.monotonic()))
