@@ -18,8 +18,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from aiortc import RTCPeerConnection
-from aiortc.mediastreams import AudioStreamTrack
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -27,6 +25,7 @@ from tests.voice.conftest import Gateway, StartGateway
 from tests.voice.mutation import dump, mutate_bytes, mutate_json, mutate_lines
 from tests.voice.phone.signing import CALL_FIELD, PUBLIC, SIGN, account_settings
 from tests.voice.phone.streams import STREAMS
+from tests.voice.web.test_signalling import real_offer
 
 MESSAGES = int(os.environ.get("OFFHOOK_FUZZ_MESSAGES", "450"))
 SEED = int(os.environ.get("OFFHOOK_FUZZ_SEED", "1"))
@@ -182,17 +181,6 @@ KINDS: dict[Callable[[Fuzz], Awaitable[int]], float] = {
     media: 0.45,
     offer: 0.1,
 }
-
-
-async def real_offer() -> str:
-    """Return the offer of a real WebRTC client."""
-    connection = RTCPeerConnection()
-    connection.addTrack(AudioStreamTrack())
-    connection.createDataChannel("chat")
-    await connection.setLocalDescription(await connection.createOffer())
-    sdp = str(connection.localDescription.sdp)
-    await connection.close()
-    return sdp
 
 
 async def fire(fuzz: Fuzz, kind: Callable[[Fuzz], Awaitable[int]], messages: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse
@@ -151,6 +151,7 @@ class Gatekeeper:
         return is_loopback(address_of(connection)) and is_loopback(host_of(connection))
 
     def _visitor(self, connection: HTTPConnection) -> Visitor:
+        host_of(connection)
         self._check_origin(connection)
         address = address_of(connection)
         if self.is_local(connection):
@@ -226,8 +227,26 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def host_of(connection: HTTPConnection) -> str:
-    """Return the host name the connection asked for, without its port."""
-    return urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    """Return the host name the connection asked for, without its port.
+
+    Raises:
+        AccessDeniedError: it asked for something that is none.
+
+    """
+    asked = _parts_of(f"//{connection.headers.get('host', '')}")
+    if asked is None:
+        raise AccessDeniedError(400, "bad_host", "the Host header names no host")
+    return asked.hostname or ""
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """Return the parts of ``url``; None where it has no such parts."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for a port that is none
+    except ValueError:
+        return None
+    return parts
 
 
 def urlsplit_host(origin: str) -> str:

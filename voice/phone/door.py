@@ -207,4 +207,10 @@ def _json_fields(body: bytes) -> dict[str, str]:
         fields = parse_object(body)
     except ViolationError:
         return {}
-    return {name: value for name, value in fields.items() if isinstance(value, str)}
+    texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+    # JSON can write halves of characters, which nothing after this expects.
+    return {_whole(name): _whole(value) for name, value in texts.items()}
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

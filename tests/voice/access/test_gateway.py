@@ -15,6 +15,7 @@ from websockets.typing import Origin
 
 from tests.conftest import REPOSITORY, Stack
 from tests.voice.conftest import Gateway, StartGateway
+from tests.voice.web.test_signalling import real_offer
 from voice.access.keys import KeyRing, Scope, new_key, save_keys
 
 OFFER = {"sdp": "v=0", "type": "offer"}
@@ -145,11 +146,34 @@ def test_without_keys_only_this_machine(stack: Stack, headers: dict[str, str]) -
     assert "no API keys" in refused.json()["error"]
 
 
+@pytest.mark.parametrize("host", ["[", "x:99999", "a:b:c"])
+@pytest.mark.parametrize("path", ["/api/offer", "/phone/twilio/answer", "/calls"])
+def test_a_host_that_is_none(stack: Stack, host: str, path: str) -> None:
+    """A Host header that names no host is refused, not tripped over."""
+    refused = httpx.post(f"{stack.gateway_url}{path}", json=OFFER, headers={"host": host})
+    assert refused.status_code == 400
+    assert "names no host" in refused.json()["error"]
+
+
 def test_rate_limit(keyed: Keyed) -> None:
     """A key's requests are limited, and the answer says when to come again."""
     answers = [keyed.post("/api/offer", "slow") for _ in range(8)]
     assert [answer.status_code for answer in answers].count(429) >= 2
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+async def test_calls_at_once_of_one_key(keyed: Keyed) -> None:
+    """A key holds as many calls as it may, whoever of its visitors makes them; one more is refused and counted."""
+    token = keyed.post("/api/sessions", "site").json()["token"]
+    sdp = await real_offer()
+    statuses = []
+    async with httpx.AsyncClient(base_url=keyed.gateway.url, timeout=20) as http:
+        for credential in (keyed.secrets["site"], token, token):
+            headers = {"authorization": f"Bearer {credential}"}
+            offer = {"sdp": sdp, "type": "offer"}
+            statuses.append((await http.post("/api/offer", json=offer, headers=headers)).status_code)
+    assert statuses == [200, 200, 429]
+    assert keyed.gateway.counted("voice_refusals_total", door="web", cause="too_many_calls") == 1
 
 
 def test_a_body_over_the_limit(keyed: Keyed) -> None:

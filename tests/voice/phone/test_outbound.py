@@ -167,6 +167,20 @@ async def test_a_machine_picks_up(
     assert "a machine picked up" in selling.log()
 
 
+async def test_a_number_with_an_agent_of_its_own(selling: Gateway) -> None:
+    """The answer URL of a number may name who answers it, at once and without asking who is there."""
+    form, path = {"CallSid": "inbound"}, "/phone/twilio/answer?agent=seller"
+    signed = SIGN["twilio"](PUBLIC + path, form, 0.0)
+    answer = await asyncio.to_thread(Carriers(selling).send, "twilio", "answer?agent=seller", signed)
+    media, token = media_of(answer.text)
+    url = selling.ws_url + media
+    async with carrier_line(url, STREAMS[0], "inbound", token=token, headers=PROXIED) as line:
+        await line.until_heard(0.3)
+        await line.hang_up()
+    record = httpx.get(f"{selling.url}/api/calls/inbound").json()
+    assert record["agent"] == "seller"
+
+
 def test_dial_command(stack: Stack, selling: Gateway, fake_carrier: FakeCarrier, tmp_path: Path) -> None:
     """`offhook dial` places the call as the agent that is named, or says in one line why not."""
 
