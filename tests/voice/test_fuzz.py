@@ -229,10 +229,11 @@ DOORS = ("web", *(stream.name for stream in STREAMS))
 def gateway(start_gateway: StartGateway) -> Iterator[Gateway]:
     """A gateway whose doors are all configured, and which gives up soon on who does not come."""
     settings = account_settings() | {
-        "OFFHOOK_WEB__CONNECT_SECONDS": "2",
+        "OFFHOOK_WEB__CONNECT_SECONDS": "1",
         "OFFHOOK_GATEWAY__HANDSHAKE_SECONDS": "1",
         "OFFHOOK_GATEWAY__MEDIA_TIMEOUT_SECONDS": "2",
-        "OFFHOOK_GATEWAY__MAX_CALLS": str(AT_ONCE),
+        # An offer that nobody follows holds its line for connect_seconds.
+        "OFFHOOK_GATEWAY__MAX_CALLS": str(4 * AT_ONCE),
         "OFFHOOK_ACCESS__REQUESTS_PER_MINUTE": "10000000",
     }
     with start_gateway(**settings) as running:
