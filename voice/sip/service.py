@@ -221,17 +221,23 @@ class SipService:
                 raise TurnedAwayError(full=False)
             socket = await self._reach_gateway()
             async with socket:
-                await call.answer(ACK_SECONDS)
-                await self._carry(call, socket)
+                await self._answer(call, socket)
         except TurnedAwayError as error:
             logger.warning("SIP call refused: %s", error)
             await self._turn_away(call, full=error.full)
-        except SipError as error:
-            logger.warning("SIP call ended before it began: %s", error)
-            await call.hang_up()
         except Exception:
             logger.exception("a SIP call failed")
             await call.hang_up()
+
+    async def _answer(self, call: SipCall, socket: ClientConnection) -> None:
+        try:
+            await call.answer(ACK_SECONDS)
+        except SipError as error:
+            logger.info("SIP call %s ended before it began: %s", call.name, error)
+            await call.hang_up()
+            await socket.close(Ending.NOT_ANSWERED)
+        else:
+            await self._carry(call, socket)
 
     async def _turn_away(self, call: SipCall, *, full: bool) -> None:
         if full and self._settings.when_full == "busy":

@@ -103,7 +103,8 @@ class SipStack:
             net_interface=settings.host,
             max_concurrent_calls=self._max_calls + SPARE_CALLS,
             rtp_timeout=max(1, round(self._media_timeout_seconds)),
-            native_log_level="warning",
+            # Its warnings are one line for every packet that cannot be read, whoever sent it.
+            native_log_level="error",
             extra_config_text=_configuration(settings),
         )
         # The stack itself starts without a word where it can listen nowhere.
