@@ -48,7 +48,7 @@ class Stack:
     folder: Path
 
     def port(self, server: str) -> int:
-        """Return the port of ``gateway``, ``asr``, ``tts`` or ``llm``."""
+        """Return the port of ``gateway``, ``asr``, ``tts``, ``llm`` or ``sip``."""
         return int(self.environment[f"OFFHOOK_{server.upper()}__PORT"])
 
     @property
@@ -124,5 +124,11 @@ def start_stack(folder: Path, **settings: str) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One real stack for all tests that only place calls; nobody may stop or kill it."""
-    with start_stack(tmp_path_factory.mktemp("stack")) as running:
+    sip, http = free_ports(2)
+    doors = {
+        "OFFHOOK_SIP__ENABLED": "true",
+        "OFFHOOK_SIP__PORT": str(sip),
+        "OFFHOOK_SIP__HTTP_PORT": str(http),
+    }
+    with start_stack(tmp_path_factory.mktemp("stack"), **doors) as running:
         yield running

@@ -18,6 +18,7 @@ from tests.conftest import Stack
 from tests.voice.conftest import silence, spoken, transcribe, write_wav
 from tests.voice.phone.line import carrier_line
 from tests.voice.phone.streams import STREAMS
+from tests.voice.sip.clients import run_baresip, says_paris, speech, wait_for
 from tests.voice.web.conftest import open_page
 
 QUESTION = "What is the capital of France?"
@@ -67,9 +68,27 @@ async def over_the_telephone(caller: Caller) -> str:
     return await asyncio.to_thread(transcribe, caller.stack, line.recording(asked))
 
 
+async def over_sip(caller: Caller) -> str:
+    """Ask with a telephone that speaks SIP; return what it has recorded."""
+    words = speech(caller.folder / "words.wav", silence(6), caller.question, silence(120))
+    return await asyncio.to_thread(_ask_over_sip, caller, words)
+
+
+def _ask_over_sip(caller: Caller, words: Path) -> str:
+    stack = caller.stack
+    with run_baresip(caller.folder / "phone", speech=words) as phone:
+        phone.command("dial", f"sip:offhook@127.0.0.1:{stack.port('sip')}")
+        phone.wait_printed("Call established")
+        wait_for(lambda: says_paris(stack.gateway_url, phone.call_id), what="an answer over SIP")
+        phone.command("hangup")
+        phone.wait_printed("terminated")
+        return transcribe(stack, phone.heard())
+
+
 DOORS: dict[str, Callable[[Caller], Awaitable[str]]] = {
     "web": through_the_browser,
     "twilio": over_the_telephone,
+    "sip": over_sip,
 }
 
 

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+import numpy as np
+
+from tests.voice.conftest import wav_bytes
+
 SIPP_SECONDS = 40.0
+HIGH_RATE = 48_000
 #: Modules of Debian's baresip 1.0; accounts are read when `account` loads, so the codecs come first.
 MODULES = ("g711", "opus", "aufile", "sndfile", "menu", "ctrl_tcp", "account")
 
@@ -119,3 +125,30 @@ def sipp(
         ],
         cwd=folder, capture_output=True, text=True, timeout=SIPP_SECONDS + 10, check=False,
     )  # fmt: skip
+
+
+def says_paris(gateway_url: str, call: str) -> bool:
+    """Return whether the agent has said so in a call, as its gateway tells."""
+    response = httpx.get(f"{gateway_url}/api/calls/{call}")
+    turns = response.json()["turns"] if response.status_code == 200 else []
+    return any("paris" in turn["spoken"].lower() for turn in turns)
+
+
+def speech(path: Path, *parts: np.ndarray, rate: int = 8000) -> Path:
+    """Write 48 kHz samples as what baresip can play: 8 kHz mono, or 48 kHz stereo."""
+    samples = np.concatenate(parts)
+    if rate == HIGH_RATE:
+        stereo = np.repeat(samples.astype("<i2"), 2)
+        header = wav_bytes(stereo, rate)
+        # Two channels: bytes 22 (channels), 28 (byte rate) and 32 (block size) of the header.
+        fixed = bytearray(header)
+        fixed[22:24] = (2).to_bytes(2, "little")
+        fixed[28:32] = (rate * 4).to_bytes(4, "little")
+        fixed[32:34] = (4).to_bytes(2, "little")
+        path.write_bytes(bytes(fixed))
+        return path
+    step = HIGH_RATE // rate
+    kept = len(samples) // step * step
+    narrow = samples[:kept].astype(np.float64).reshape(-1, step).mean(axis=1)
+    path.write_bytes(wav_bytes(narrow, rate))
+    return path

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY, Stack, free_ports
-from tests.voice.conftest import Gateway, StartGateway, wav_bytes
+from tests.voice.conftest import Gateway, StartGateway
 from tests.voice.sip.clients import free_udp_port, wait_for
 
 SECRET = "a secret of gateway and SIP process alone"
-HIGH_RATE = 48_000
 
 
 @dataclass
@@ -142,23 +140,3 @@ def sip(start_sip: StartSip, long_winded: Path) -> Iterator[Sip]:
         OFFHOOK_SIP__USERS='{"alice": "wonderland"}',
     ) as running:
         yield running
-
-
-def speech(path: Path, *parts: np.ndarray, rate: int = 8000) -> Path:
-    """Write 48 kHz samples as what baresip can play: 8 kHz mono, or 48 kHz stereo."""
-    samples = np.concatenate(parts)
-    if rate == HIGH_RATE:
-        stereo = np.repeat(samples.astype("<i2"), 2)
-        header = wav_bytes(stereo, rate)
-        # Two channels: bytes 22 (channels), 28 (byte rate) and 32 (block size) of the header.
-        fixed = bytearray(header)
-        fixed[22:24] = (2).to_bytes(2, "little")
-        fixed[28:32] = (rate * 4).to_bytes(4, "little")
-        fixed[32:34] = (4).to_bytes(2, "little")
-        path.write_bytes(bytes(fixed))
-        return path
-    step = HIGH_RATE // rate
-    kept = len(samples) // step * step
-    narrow = samples[:kept].astype(np.float64).reshape(-1, step).mean(axis=1)
-    path.write_bytes(wav_bytes(narrow, rate))
-    return path

@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import Stack
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
-from tests.voice.sip.clients import Baresip, free_udp_port, run_baresip, sipp, wait_for
-from tests.voice.sip.conftest import SECRET, Sip, speech
+from tests.voice.sip.clients import Baresip, free_udp_port, run_baresip, says_paris, sipp, speech, wait_for
+from tests.voice.sip.conftest import SECRET, Sip
 
 Speak = Callable[[str], np.ndarray]
 QUESTION = "What is the capital of France?"
@@ -63,12 +63,7 @@ def test_interrupts_and_is_answered(sip: Sip, stack: Stack, speak: Speak, tmp_pa
     """The caller's phone recorded the greeting's beginning, not its end, and the answer to what interrupted it."""
     words = speech(tmp_path / "question.wav", silence(4), speak(QUESTION), silence(60))
     with calling(sip, tmp_path, words) as (phone, name):
-
-        def answered() -> bool:
-            turns: Any = sip.call(name).get("turns", [])
-            return any("paris" in str(turn["spoken"]).lower() for turn in turns)
-
-        wait_for(answered, what=f"an answer; {sip.call(name)}")
+        wait_for(lambda: says_paris(sip.gateway.url, name), what="an answer")
         time.sleep(0.5)  # what was said last is still on its way to the recording
         phone.command("hangup")
         record = sip.wait_ended(name)
@@ -95,7 +90,8 @@ def test_dies_without_a_goodbye(sip: Sip, quiet: Path, tmp_path: Path) -> None:
         wait_for(lambda: sip.call(name), what="the call")
         phone.process.send_signal(signal.SIGKILL)
         record = sip.wait_ended(name)
-    assert record["end_reason"] == "connection to the caller was lost"
+    # Stack and gateway both wait that long for sound; whoever notices first ends the call.
+    assert record["end_reason"].startswith(("connection to the caller was lost", "no audio from the caller"))
     assert record["outcome"] == "caller"
 
 
@@ -221,12 +217,13 @@ def test_dial(sip: Sip, stack: Stack, tmp_path: Path) -> None:
     assert_went_well(taking.result())
     port = free_udp_port()
     refusing = in_background(scenarios.REFUSES, tmp_path / "refuses", port)
-    assert stack.offhook("dial", f"sip:bob@127.0.0.1:{port}", "--url", sip.gateway.url).returncode == 0
+    calls = f"{sip.gateway.url}/calls"
+    assert httpx.post(calls, json={"to": f"sip:bob@127.0.0.1:{port}"}, timeout=20).status_code == 201
     assert_went_well(refusing.result())
     wait_for(lambda: "486 Busy Here" in sip.log(), what="the refusal in the log")
-    number = stack.offhook("dial", "+14155550123", "--url", sip.gateway.url)
-    assert number.returncode == 1
-    assert "names no carrier" in number.stderr
+    number = httpx.post(calls, json={"to": "+14155550123"}, timeout=20)
+    assert number.status_code == 409
+    assert "names no carrier" in number.json()["error"]
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET + "x"])

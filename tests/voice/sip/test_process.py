@@ -21,8 +21,8 @@ from orchestration.supervisor import Supervisor
 from tests.conftest import REPOSITORY, Stack, free_ports, stack_environment
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
-from tests.voice.sip.clients import free_udp_port, run_baresip, sipp, wait_for
-from tests.voice.sip.conftest import HIGH_RATE, SECRET, Sip, StartSip, run_sip, speech
+from tests.voice.sip.clients import HIGH_RATE, free_udp_port, run_baresip, says_paris, sipp, speech, wait_for
+from tests.voice.sip.conftest import SECRET, Sip, StartSip, run_sip
 
 Speak = Callable[[str], np.ndarray]
 QUESTION = "What is the capital of France?"
@@ -181,12 +181,7 @@ def _ask(sip: Sip, stack: Stack, words: Path, folder: Path) -> str:
     with run_baresip(folder / "second", speech=words, codecs="opus/48000/2") as phone:
         phone.command("dial", sip.uri)
         phone.wait_printed("Call established")
-
-        def answered() -> bool:
-            turns: Any = sip.call(phone.call_id).get("turns", [])
-            return any("paris" in str(turn["spoken"]).lower() for turn in turns)
-
-        wait_for(answered, what=f"an answer: {sip.call(phone.call_id)}")
+        wait_for(lambda: says_paris(sip.gateway.url, phone.call_id), what="an answer")
         phone.command("hangup")
         sip.wait_ended(phone.call_id)
         return transcribe(stack, phone.heard())
