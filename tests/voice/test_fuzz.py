@@ -217,7 +217,7 @@ class Footprint:
         tasks = next(
             float(row.split()[-1])
             for row in httpx.get(f"{gateway.url}/metrics").text.splitlines()
-            if row.startswith("voice_tasks ")
+            if row.startswith("voice_gateway_tasks ")
         )
         return cls(process.memory_info().rss / 2**20, process.num_fds(), tasks)
 
