@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import socket
 import subprocess
@@ -159,7 +160,9 @@ def _heard(received: list[tuple[float, dict[str, Any]]], last_speech: float, beg
     # The transcript was there when an end, eager or not, first carried the words that turned out final.
     same = [at for at, message in turns if message["event"] in ENDS and _same_turn(message, end)]
     text = " ".join(message["transcript"] for _, message in ends)
-    confirmation = end_at - begun - end["audio_window_end"] if len(same) > 1 else None
+    # Audio goes out in chunks: what decided was sent with the end of its chunk.
+    decided = math.ceil(end["audio_window_end"] / CHUNK_SECONDS - 1e-6) * CHUNK_SECONDS
+    confirmation = end_at - begun - decided if len(same) > 1 else None
     return Heard(same[0] - last_speech, end_at - last_speech, confirmation, text)
 
 
