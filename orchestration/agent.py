@@ -82,6 +82,12 @@ class Turns(Part):
     """When the caller's turn is over, as the ear's Flux protocol words it."""
 
     speculate: bool = Field(True, description="Answer on the likely end of a turn, before it is confirmed.")
+    speculation_price: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="Seconds of the caller's wait that a second of thrown-away work is worth; 0: always begin.",
+    )
     eot_threshold: float = Field(
         0.7, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
     )

@@ -17,8 +17,6 @@ from orchestration.murmurs import words as words_of
 
 #: Words of the agent that an echo is compared with.
 ECHO_WORDS = 60
-#: So many false alarms on one line may be an echo in which no words are understood.
-ECHO_FALSE_ALARMS = 3
 
 
 class Verdict(Enum):
@@ -69,8 +67,6 @@ class BargeIn:
         self._kept = self._murmured = False
         self._said: list[str] = []
         self.false_alarms = 0
-        #: Whether the agent's own words have come back, or so many false alarms that they may be its sound.
-        self.echoes = False
         #: When the sound that silenced the agent began; None while nothing did.
         self.silenced_at: float | None = None
 
@@ -116,7 +112,6 @@ class BargeIn:
         if (self.is_murmur(text) or self.is_echo(text)) and not answers:
             self._kept = event != "EndOfTurn"
             self._murmured = bool(text)
-            self.echoes = self.echoes or self.is_echo(text)
             return Verdict.KEEP
         self._kept = False
         if self.silenced_at is not None:
@@ -135,7 +130,6 @@ class BargeIn:
             return False
         self.silenced_at = None
         self.false_alarms += 1
-        self.echoes = self.echoes or self.false_alarms >= ECHO_FALSE_ALARMS
         return True
 
     def is_murmur(self, text: str) -> bool:

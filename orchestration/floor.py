@@ -17,6 +17,7 @@ from orchestration.echo import EchoGuard
 from orchestration.recorder import CallRecorder
 from orchestration.screening import Screening
 from orchestration.speaker import Speaker
+from orchestration.wager import Wager
 
 
 class Floor:
@@ -27,6 +28,7 @@ class Floor:
         bargein: decides who may take the turn.
         detector: Silero VAD, shared by all calls.
         sample_rate: of the caller's audio, mono 16-bit PCM, Hz.
+        wager: decides whether a likely end of turn is answered before it is confirmed.
         dialogue: the client's conversation, where the client keeps it.
         echo: takes the agent's voice out of the caller's line; None where the caller's side does.
 
@@ -39,6 +41,7 @@ class Floor:
         detector: SpeechProbability,
         *,
         sample_rate: int,
+        wager: Wager,
         dialogue: Dialogue | None = None,
         echo: EchoGuard | None = None,
     ) -> None:
@@ -46,11 +49,16 @@ class Floor:
         self._bargein = bargein
         self._detector = detector
         self._sample_rate = sample_rate
+        self._wager = wager
         self._dialogue = dialogue
         #: Finds out who has picked up; until a person has, nobody takes turns.
         self.screening: Screening | None = None
         self._echo = echo
-        self.speaker = Speaker(on_said=self._said, on_sound=echo.played if echo else lambda _: None)
+        self.speaker = Speaker(
+            on_said=self._said,
+            on_sound=echo.played if echo else lambda _: None,
+            playback=recorder.playback,
+        )
         self._pending = np.zeros(0, np.float32)
         self._forget_sound()
 
@@ -60,11 +68,7 @@ class Floor:
 
     def clean(self, audio: bytes) -> bytes:
         """Return the caller's audio as the ear is to have it."""
-        if self._echo is None:
-            return audio
-        if self._bargein.echoes:
-            self._echo.begin()
-        return self._echo.clean(audio)
+        return self._echo.clean(audio) if self._echo else audio
 
     def ear_audio(self, audio: bytes | None, now: float) -> None:
         """Take audio that went to the ear; None: a new stream begins."""
@@ -91,6 +95,8 @@ class Floor:
         if verdict is Verdict.KEEP:
             return []
         messages = [message] if verdict is Verdict.PASS else [{**message, "event": "StartOfTurn"}, message]
+        messages = [passed for passed in messages if self._wager.take(passed, now)]
+        self._recorder.record.declined = self._wager.declined
         for passed in messages:
             if speaking and passed["event"] == "StartOfTurn":
                 self._recorder.barged_in(silenced_at or now)

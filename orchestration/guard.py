@@ -25,6 +25,10 @@ class DoorGuard(BaseModel):
     cancel_echo: CancelEcho | None = None
 
 
+#: Doors whose callers' side takes the echo out.
+CANCELLING_DOORS = {"web": DoorGuard(cancel_echo="never"), "realtime": DoorGuard(cancel_echo="never")}
+
+
 class GuardSettings(Section):
     """Section ``[guard]``: when a sound on the line silences the agent."""
 
@@ -49,11 +53,12 @@ class GuardSettings(Section):
     )
     cancel_echo: CancelEcho = Field(
         "when heard",
-        description="Take the agent's own voice out of the caller's line (WebRTC's AEC3): always, never, or from"
-        " the first sign of an echo on. It makes interruptions 30 to 90 ms slower.",
+        description="Take the agent's own voice out of the caller's line (WebRTC's AEC3): always, never, or once the"
+        " line was heard to echo.",
     )
     doors: Mapping[str, DoorGuard] = Field(
-        default_factory=dict, description="Other values for one door: [guard.doors.twilio]."
+        CANCELLING_DOORS,
+        description="Other values for one door: [guard.doors.twilio]. Browsers cancel echoes themselves.",
     )
 
     def at(self, door: str) -> "GuardSettings":

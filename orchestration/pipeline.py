@@ -41,6 +41,7 @@ from orchestration.recorder import CallRecorder
 from orchestration.screening import PhraseClassifier, Screening
 from orchestration.settings import Configuration
 from orchestration.speaker import Speaker
+from orchestration.wager import Wager
 from tts.client import MouthService
 
 #: The ear bounds every turn itself; this only catches one that never reports again, seconds.
@@ -215,9 +216,17 @@ def build_pipeline(
     guard = configuration.guard.at(recorder.record.door)
     bargein = BargeIn(agent.language, guard.barge_in())
     echo = (
-        None if guard.cancel_echo == "never" else EchoGuard(sample_rate, active=guard.cancel_echo == "always")
+        None if guard.cancel_echo == "never" else EchoGuard(sample_rate, always=guard.cancel_echo == "always")
     )
-    floor = Floor(recorder, bargein, detector, sample_rate=sample_rate, dialogue=dialogue, echo=echo)
+    floor = Floor(
+        recorder,
+        bargein,
+        detector,
+        sample_rate=sample_rate,
+        wager=Wager(agent.turns.speculation_price),
+        dialogue=dialogue,
+        echo=echo,
+    )
     context = UnkeptContext() if dialogue else _context(tools)
     aggregators = LLMContextAggregatorPair(
         context,

@@ -13,9 +13,11 @@ from typing import Generic, TypeVar
 F = TypeVar("F")
 
 #: Sound that leaves ahead of its moment, so that a late wake-up is not heard, seconds.
-LEAD_SECONDS = 0.04
+LEAD_SECONDS = 0.02
 #: A word has been heard when this much of it has left, seconds.
 WORD_HEARD_SECONDS = 0.15
+#: Pieces of sound that can be played once more: those that may lie between here and the wire.
+REWIND_PIECES = 8
 #: Sound that left this long ago has been heard out, seconds.
 HEARD_OUT_SECONDS = 0.1
 
@@ -56,12 +58,15 @@ class Playout(Generic[F]):
         self._word_heard_seconds = word_heard_seconds
         self._items: deque[_Sound[F] | _Mark[F]] = deque()
         self._words: deque[_Word[F]] = deque()
+        self._recent: deque[_Sound[F]] = deque(maxlen=REWIND_PIECES)
         self._contexts_in = 0
         self._contexts_out = 0
         self._next = 0.0
         self._position = 0.0
         self._last_sound = float("-inf")
         self.paused = False
+        #: How long after it has left the caller hears a sound, seconds: the carrier's buffer and the network.
+        self.lag_seconds = 0.0
 
     # What comes in.
 
@@ -85,11 +90,17 @@ class Playout(Generic[F]):
         self.paused = True
         return True
 
-    def resume(self, now: float) -> None:
-        """Go on from where it stopped."""
-        if self.paused:
-            self.paused = False
-            self._next = now
+    def resume(self, now: float, lost: float = 0.0) -> None:
+        """Go on from where it stopped; ``lost`` seconds of sound that left before did not come out."""
+        if not self.paused:
+            return
+        self.paused = False
+        self._next = now
+        while self._recent and lost > 1e-6:
+            sound = self._recent.pop()
+            self._items.appendleft(sound)
+            self._position -= sound.seconds
+            lost -= sound.seconds
 
     def clear(self) -> Iterable[F]:
         """Forget all that has not left; return the frames that were forgotten, in order."""
@@ -97,6 +108,7 @@ class Playout(Generic[F]):
         frames = [*words, *(item.frame for item in self._items)]
         self._items.clear()
         self._words.clear()
+        self._recent.clear()
         self._contexts_out = self._contexts_in
         self.paused = False
         self._last_sound = float("-inf")
@@ -110,11 +122,12 @@ class Playout(Generic[F]):
         while self._items and not self.paused:
             item = self._items[0]
             if isinstance(item, _Mark):
+                if now < self._held_until(item) - 1e-6:
+                    break
                 whole = item.starts_context or item.ends_context
-                frames += self._say_words(
-                    float("inf") if whole else self._position - self._word_heard_seconds
-                )
+                frames += self._say_words(float("inf") if whole else self._heard_position())
                 if item.starts_context:
+                    self._recent.clear()
                     self._contexts_out += 1
                     self._position = 0.0
             elif not self._sound_is_due(item, now):
@@ -122,19 +135,35 @@ class Playout(Generic[F]):
             self._items.popleft()
             frames.append(item.frame)
             if isinstance(item, _Sound):
-                frames += self._say_words(self._position - self._word_heard_seconds)
+                self._recent.append(item)
+                frames += self._say_words(self._heard_position())
         return frames
 
     def next_due(self) -> float | None:
         """Return when to ask again; None while nothing waits or all is paused."""
         if self.paused or not self._items:
             return None
+        first = self._items[0]
+        if isinstance(first, _Mark) and (held := self._held_until(first)) != float("-inf"):
+            return held
         return self._next - self._lead_seconds
 
     def speaking(self, now: float) -> bool:
         """Return whether the caller hears the agent, or is about to."""
-        sounds = any(isinstance(item, _Sound) for item in self._items)
-        return sounds or now - self._last_sound < HEARD_OUT_SECONDS
+        return self._sounds_wait() or now - self._last_sound < HEARD_OUT_SECONDS
+
+    def _heard_position(self) -> float:
+        """Return up to where the sound of this context counts as heard, for the beginning of a word."""
+        return self._position - self._word_heard_seconds - self.lag_seconds
+
+    def _held_until(self, mark: _Mark[F]) -> float:
+        """Return when ``mark`` may leave: the end of all speech once it was heard, anything else at once."""
+        if not self.lag_seconds or not mark.ends_context or self._sounds_wait():
+            return float("-inf")
+        return self._last_sound + self.lag_seconds
+
+    def _sounds_wait(self) -> bool:
+        return any(isinstance(item, _Sound) for item in self._items)
 
     def _sound_is_due(self, item: _Sound[F], now: float) -> bool:
         if self._next + HEARD_OUT_SECONDS < now:

@@ -20,6 +20,7 @@ from orchestration.audioclock import AudioClock
 from orchestration.callspans import SpanWriter, replica_of, summary
 from orchestration.outcomes import call_outcome, last_turn_outcome, turn_outcome
 from orchestration.patience import Wait, Waiting
+from orchestration.playback import Playback
 from orchestration.timeline import Moment, Timeline, Turn
 from telemetry import logs, metrics, names
 from telemetry.cost import Cost, MachineShare, Prices, Use, cost_of
@@ -60,6 +61,7 @@ class CallRecord:
     seconds: float = 0.0
     cost: Cost | None = None
     false_alarms: int = 0
+    declined: int = 0
     turns: list[Turn] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class CallRecord:
             "outcome": self.outcome,
             "cost": {**self.cost.parts(), "total": self.cost.total} if self.cost else None,
             "false_alarms": self.false_alarms,
+            "speculations_declined": self.declined,
             "turns": [_turn_json(turn) for turn in self.turns],
         }
 
@@ -177,6 +180,8 @@ class CallRecorder:
         #: The turn before, whose answer may still be reported as cut off.
         self._closing: tuple[Turn, _OpenTurn] | None = None
         self._ear_clock = AudioClock()
+        #: How the carrier plays what it is sent.
+        self.playback = Playback()
         self._clauses = ClauseSplitter(language)
         self._last_audible = float("-inf")
         self._heard_seconds = self._llm_seconds = self._wasted_llm_seconds = 0.0
@@ -455,6 +460,7 @@ class CallRecorder:
                 names.CALL_OUTCOME: record.outcome,
                 names.CALL_SECONDS: record.seconds,
                 names.CALL_UNANSWERED: self._unanswered,
+                names.CALL_SPECULATIONS_DECLINED: record.declined,
                 **summary(record.turns),
             }
         )

@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
+    OutputTransportMessageFrame,
     SystemFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
@@ -26,6 +27,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.speculation_gate import SpeculationGate
 
 from orchestration.control import HeardFrame
+from orchestration.playback import Playback
 from orchestration.playout import Playout
 
 BYTES_PER_SAMPLE = 2
@@ -43,6 +45,7 @@ class Speaker(FrameProcessor):
     Args:
         on_said: told the words as they are heard.
         on_sound: told the sound (16-bit PCM) as it leaves.
+        playback: how the carrier plays what it is sent.
 
     """
 
@@ -51,12 +54,14 @@ class Speaker(FrameProcessor):
         *,
         on_said: Callable[[str], None] = lambda _: None,
         on_sound: Callable[[bytes], None] = lambda _: None,
+        playback: Playback | None = None,
     ) -> None:
         super().__init__()
         self.gate = SpeculationGate(name="Speaker")
         self._playout: Playout[Frame] = Playout()
         self._on_said = on_said
         self._on_sound = on_sound
+        self._playback = playback or Playback()
         self._context_began: float | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -69,11 +74,14 @@ class Speaker(FrameProcessor):
 
     def silence(self) -> bool:
         """Stop at once, keeping what is left; return whether there was anything to stop."""
-        return self._playout.pause(time.monotonic())
+        stopped = self._playout.pause(time.monotonic())
+        if stopped:
+            self._playback.stop()
+        return stopped
 
     def go_on(self) -> None:
         """Go on from where it was stopped."""
-        self._playout.resume(time.monotonic())
+        self._playout.resume(time.monotonic(), self._playback.go_on())
         self._wake.set()
 
     # pipecat.
@@ -119,6 +127,8 @@ class Speaker(FrameProcessor):
                     frame.heard.set()
                 elif isinstance(frame, TTSAudioRawFrame):
                     self._on_sound(frame.audio)
+                    await self._push_sound(frame)
+                    continue
                 await self.push_frame(frame)
             due = self._playout.next_due()
             if due is None:
@@ -130,7 +140,15 @@ class Speaker(FrameProcessor):
                 except TimeoutError:
                     pass  # the next piece is due
 
+    async def _push_sound(self, frame: TTSAudioRawFrame) -> None:
+        await self.push_frame(frame)
+        mark = self._playback.sent(frame.num_frames / frame.sample_rate, time.monotonic())
+        if mark:
+            await self.push_frame(OutputTransportMessageFrame(message=mark))
+        self._playout.lag_seconds = self._playback.lag
+
     async def _forget(self) -> None:
+        self._playback.cleared()
         for frame in self._playout.clear():
             if not frame.interruptible:
                 await self.push_frame(frame)

@@ -48,6 +48,38 @@ def test_a_word_is_said_when_enough_of_it_was_heard() -> None:
     assert left["two"] < left["ended"]
 
 
+def test_what_was_lost_at_the_wire_is_said_again() -> None:
+    """The agent goes on with the very piece that the caller missed; no word is said twice."""
+    playout = speech(25, {"one": 0.0})
+    left = [frame for _, frame in play(playout, 0.0, 0.3)]
+    assert playout.pause(0.3)
+    playout.resume(1.0, lost=2 * PIECE)
+    again = [frame for _, frame in play(playout, 1.0, 2.0)]
+    assert again[:3] == [*left[-2:], f"sound{len(left) - 2}"]
+    assert [*left, *again].count("one") == 1
+    assert again[-1] == "ended"
+
+
+def test_a_carrier_that_buffers_is_waited_for() -> None:
+    """Words count as said when the caller has heard them, the end as well; the sound itself leaves as ever."""
+    playout = speech(50, {"one": 0.0, "two": 0.5})
+    playout.lag_seconds = 0.2
+    left = dict(reversed([(frame, now) for now, frame in play(playout, 0.0, 2.0)]))
+    assert left["sound49"] == pytest.approx(49 * PIECE - LEAD_SECONDS, abs=0.011)
+    assert left["two"] == pytest.approx(0.85 - LEAD_SECONDS, abs=0.03)
+    assert left["ended"] == pytest.approx(1.0 + 0.2, abs=0.03)
+
+
+def test_speech_that_goes_on_does_not_wait_for_the_carrier() -> None:
+    """The end of one context holds up no sound of the next."""
+    playout = speech(10)
+    playout.lag_seconds = 0.5
+    playout.add_mark("again", starts_context=True)
+    playout.add_sound("more", PIECE)
+    left = dict(reversed([(frame, now) for now, frame in play(playout, 0.0, 1.0)]))
+    assert left["more"] == pytest.approx(10 * PIECE - LEAD_SECONDS, abs=0.011)
+
+
 def test_words_without_their_sound_are_said_at_the_end() -> None:
     """A word past the sound's end is not lost."""
     frames = [frame for _, frame in play(speech(5, {"late": 3.0}), 0.0, 1.0)]

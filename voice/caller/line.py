@@ -100,6 +100,8 @@ async def _speak(socket: ClientConnection, stream_sid: str, script: CallerScript
             "streamSid": stream_sid,
         }
         await socket.send(json.dumps(message))
+        for mark in script.playout.marks_due(time.monotonic()):
+            await socket.send(mark)
 
 
 async def _listen(socket: ClientConnection, script: CallerScript) -> None:
@@ -112,4 +114,4 @@ async def _listen(socket: ClientConnection, script: CallerScript) -> None:
             case "clear":
                 script.playout.clear(now)
             case "mark":
-                await socket.send(text)
+                script.playout.mark(str(text), now)

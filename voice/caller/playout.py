@@ -4,6 +4,7 @@ Sans-I/O. The caller's figures come from here: a sample is heard when it is play
 """
 
 import audioop
+from collections import deque
 from dataclasses import dataclass
 
 from telemetry.loudness import first_audible, last_audible
@@ -36,12 +37,24 @@ class Playout:
         self._began = began
         self._packets: list[_Packet] = []
         self._end = began
+        self._marks: deque[tuple[float, str]] = deque()
 
     def receive(self, mulaw: bytes, now: float) -> None:
         """Queue 8 kHz ``mulaw`` that arrived at ``now`` behind what is still playing."""
         packet = _Packet(max(now, self._end), audioop.ulaw2lin(mulaw, BYTES_PER_SAMPLE))
         self._packets.append(packet)
         self._end = packet.end
+
+    def mark(self, message: str, now: float) -> None:
+        """Take a mark that came at ``now``: it goes back once what came before it is played."""
+        self._marks.append((max(now, self._end), message))
+
+    def marks_due(self, now: float) -> list[str]:
+        """Return the marks that go back at ``now``."""
+        due = []
+        while self._marks and self._marks[0][0] <= now:
+            due.append(self._marks.popleft()[1])
+        return due
 
     def clear(self, now: float) -> None:
         """Drop what has not been played by ``now``: the agent was interrupted."""
@@ -54,6 +67,8 @@ class Playout:
                 kept.append(_Packet(packet.start, packet.pcm[: samples * BYTES_PER_SAMPLE]))
         self._packets = kept
         self._end = now
+        # As Twilio does: the marks of what was dropped go back at once.
+        self._marks = deque((min(at, now), message) for at, message in self._marks)
 
     def first_audible_after(self, moment: float) -> float | None:
         """Return when the first audible sample was played at or after ``moment``."""

@@ -32,6 +32,7 @@ class GuardedSerializer(FrameSerializer):
         on_event: Callable[[Event], None],
         on_violation: Callable[[str], None],
         on_audible: Callable[[float], None],
+        leaves: Callable[[float], bool],
     ) -> None:
         super().__init__()
         self._inner = inner
@@ -39,6 +40,7 @@ class GuardedSerializer(FrameSerializer):
         self._on_event = on_event
         self._on_violation = on_violation
         self._on_audible = on_audible
+        self._leaves = leaves
         #: When the sound sent so far has been played out.
         self._played_out = 0.0
 
@@ -59,6 +61,8 @@ class GuardedSerializer(FrameSerializer):
     async def serialize(self, frame: Frame) -> str | bytes | None:
         """Return ``frame`` as the carrier's message, or None where it has no word for it."""
         if isinstance(frame, OutputAudioRawFrame):
+            if not self._leaves(frame.num_frames / frame.sample_rate):
+                return None
             self._note(frame, time.monotonic())
         elif isinstance(frame, InterruptionFrame):
             self._played_out = 0.0

@@ -20,7 +20,7 @@ from voice.mediawatch import MediaWatch
 from voice.phone.carriers.base import MediaCarrier
 from voice.phone.desk import api_base, public_url
 from voice.phone.lines import Line, LineControl, Lines
-from voice.phone.media import Audio, Event, StreamGuard, StreamStart
+from voice.phone.media import Audio, Event, Mark, StreamGuard, StreamStart
 from voice.phone.serializer import GuardedSerializer
 from voice.reception import Place, Reception, RefusedError
 
@@ -166,11 +166,14 @@ class MediaSocket:
         settings = self._reception.settings
         watch = MediaWatch(timeout_seconds=settings.media_timeout_seconds)
         recorder = place.recorder(start.call_id, parent=extract_context(start.parameters))
+        recorder.playback.make_mark = lambda name: self._carrier.mark(start, name)
 
         def take(event: Event) -> None:
             if isinstance(event, Audio):
                 watch.seen()
             else:
+                if isinstance(event, Mark):
+                    recorder.playback.returned(event.name, time.monotonic())
                 line.take(event, time.monotonic())
 
         serializer = GuardedSerializer(
@@ -183,6 +186,7 @@ class MediaSocket:
             on_event=take,
             on_violation=lambda reason: call.end(reason),
             on_audible=recorder.audible,
+            leaves=recorder.playback.leaves,
         )
         transport = _transport(socket, serializer, lambda: call.end(socket.end_reason))
         control = LineControl()

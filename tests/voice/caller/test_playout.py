@@ -56,3 +56,17 @@ def test_the_recording_keeps_the_gaps() -> None:
     assert not loud[: round(0.1 * SAMPLE_RATE)].any()
     assert loud[round(0.1 * SAMPLE_RATE) : round(0.2 * SAMPLE_RATE)].any()
     assert not loud[round(0.21 * SAMPLE_RATE) : round(0.39 * SAMPLE_RATE)].any()
+
+
+def test_a_mark_goes_back_when_what_came_before_it_is_played() -> None:
+    """Not when it arrives; and at once where the sound before it was dropped."""
+    playout = Playout(0.0)
+    playout.receive(tone(0.5), 1.0)
+    playout.mark("first", 1.0)
+    playout.receive(tone(0.5), 1.0)
+    playout.mark("second", 1.0)
+    assert playout.marks_due(1.4) == []
+    assert playout.marks_due(1.5) == ["first"]
+    playout.clear(1.6)
+    assert playout.marks_due(1.6) == ["second"]
+    assert playout.marks_due(9.0) == []

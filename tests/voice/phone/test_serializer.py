@@ -35,10 +35,21 @@ async def test_a_packet_is_heard_after_the_one_before(monkeypatch: pytest.Monkey
     heard: list[float] = []
     line = GuardedSerializer(
         Silent(), guard=StreamGuard.__new__(StreamGuard), on_event=lambda _: None, on_violation=lambda _: None,
-        on_audible=heard.append,
+        on_audible=heard.append, leaves=lambda _: True,
     )  # fmt: skip
     for frame in (packet(0), packet(5000), packet(5000), InterruptionFrame(), packet(5000)):
         await line.serialize(frame)
     now = 200.0
     await line.serialize(packet(5000))
     assert heard == pytest.approx([100.02, 100.04, 100.0, 200.0])
+
+
+async def test_a_silenced_agent_is_not_sent() -> None:
+    """What may not leave is neither sent nor counted as heard."""
+    heard: list[float] = []
+    line = GuardedSerializer(
+        Silent(), guard=StreamGuard.__new__(StreamGuard), on_event=lambda _: None, on_violation=lambda _: None,
+        on_audible=heard.append, leaves=lambda seconds: seconds > 1,
+    )  # fmt: skip
+    assert await line.serialize(packet(5000)) is None
+    assert heard == []
