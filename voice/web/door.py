@@ -248,7 +248,13 @@ class WebDoor:
         params = TransportParams(
             audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=OUTPUT_CHUNK_10MS
         )
-        transport = BrowserTransport(connection, params, on_audio=watch.seen, on_audible=recorder.audible)
+        transport = BrowserTransport(
+            connection,
+            params,
+            on_audio=watch.seen,
+            on_audible=recorder.audible,
+            leaves=recorder.playback.leaves,
+        )
 
         async def gone(*_: object) -> None:
             call.end("caller hung up")

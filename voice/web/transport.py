@@ -27,12 +27,15 @@ class WatchedInput(SmallWebRTCInputTransport):
 
 
 class MeasuredOutput(SmallWebRTCOutputTransport):
-    """Tells when audible sound leaves."""
+    """Tells when audible sound leaves, and lets none leave while the agent is silenced."""
 
     on_audible: Callable[[float], None]
+    leaves: Callable[[float], bool]
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Send 20 ms to the caller; False where there is no connection."""
+        if not self.leaves(frame.num_frames / frame.sample_rate):
+            return True
         began = time.monotonic()
         written = await super().write_audio_frame(frame)
         offset = first_audible(frame.audio)
@@ -49,6 +52,7 @@ class BrowserTransport(SmallWebRTCTransport):
         params: pipecat's.
         on_audio: told that audio came in.
         on_audible: told the monotonic time at which audible sound leaves.
+        leaves: says of so many seconds of sound whether they may.
 
     """
 
@@ -59,9 +63,11 @@ class BrowserTransport(SmallWebRTCTransport):
         *,
         on_audio: Callable[[], None],
         on_audible: Callable[[float], None],
+        leaves: Callable[[float], bool],
     ) -> None:
         super().__init__(connection, params)
         self._input = WatchedInput(self._client, params)
         self._input.on_audio = on_audio
         self._output = MeasuredOutput(self._client, params)
         self._output.on_audible = on_audible
+        self._output.leaves = leaves
