@@ -169,7 +169,7 @@ class Call:
         for action in self._patience.look(self._recorder.waiting(now)):
             match action:
                 case Say(text):
-                    self._recorder.last_activity = now
+                    self._recorder.set_phrase(now)
                     await self._worker.queue_frame(TTSSpeakFrame(text, append_to_context=False))
                 case HangUp(reason):
                     await asyncio.sleep(GOODBYE_SECONDS)

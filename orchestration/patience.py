@@ -27,6 +27,7 @@ class Wait:
         seconds: it has waited.
         turn: number of the turn.
         failed: the engine has said that no answer will come.
+        quiet: nobody was heard for, seconds.
 
     """
 
@@ -34,6 +35,7 @@ class Wait:
     seconds: float
     turn: int
     failed: bool = False
+    quiet: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,14 @@ class Patience:
         """Decide what to do about ``wait``."""
         if wait.whom is Waiting.CALLER:
             return self._with_caller(wait.seconds)
-        if wait.whom is Waiting.ENGINE:
-            self._asked = 0
-            return self._with_engine(wait)
-        return []
+        if wait.whom is Waiting.NOBODY:
+            return []
+        if (
+            wait.turn == self._gave_up_turn
+        ):  # It is the caller's turn again, until an answer comes all the same.
+            return self._with_caller(wait.quiet)
+        self._asked = 0
+        return self._with_engine(wait)
 
     def _with_caller(self, seconds: float) -> list[Say | HangUp]:
         if self._goodbye or seconds < self._silence.reprompt_seconds:
@@ -85,8 +91,6 @@ class Patience:
         return [*said, HangUp(f"the caller said nothing after {self._asked} reprompts")]
 
     def _with_engine(self, wait: Wait) -> list[Say | HangUp]:
-        if self._gave_up_turn == wait.turn:
-            return []
         if wait.failed or wait.seconds >= self._silence.apology_seconds:
             self._gave_up_turn = wait.turn
             return [Say(self._silence.apology)] if self._silence.apology else []

@@ -186,6 +186,7 @@ class CallRecorder:
         self._last_audible = float("-inf")
         self._heard_seconds = self._llm_seconds = self._wasted_llm_seconds = 0.0
         self._unanswered = self._tools_running = 0
+        self._set_phrase = False
         self.last_activity = self._started
         #: Told of a turn when its answer begins to be heard, and when it is over.
         self.on_turn: Callable[[Turn], None] = lambda _: None
@@ -406,7 +407,7 @@ class CallRecorder:
 
     def said(self, text: str) -> None:
         """Words of the agent have been heard."""
-        if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments:
+        if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments and not self._set_phrase:
             turn.spoken = f"{turn.spoken} {text}".strip()
 
     def handed_over(self, now: float, written: str = "") -> None:
@@ -421,7 +422,7 @@ class CallRecorder:
         self.last_activity = self._last_audible = now
         if self._closing and self._closing[0].interrupted:
             self._closing[0].mark(Moment.LAST_AUDIO, now)
-        if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments:
+        if (turn := self._timeline.current) and Moment.CONFIRMED in turn.moments and not self._set_phrase:
             first = Moment.AUDIBLE not in turn.moments
             self._timeline.mark(Moment.AUDIBLE, now)
             self._timeline.mark(Moment.LAST_AUDIO, now)
@@ -430,15 +431,25 @@ class CallRecorder:
                 if (waited := turn.figures().get(names.VOICE_TO_VOICE)) is not None:
                     self.on_answered(waited)
 
+    def set_phrase(self, now: float) -> None:
+        """A phrase that answers nothing is about to be heard: what sounds until an answer does is no answer."""
+        self._set_phrase = True
+        self.last_activity = now
+
+    def answer_begins(self) -> None:
+        """What sounds from now on is an answer of the mind."""
+        self._set_phrase = False
+
     def waiting(self, now: float) -> Wait:
         """Return whom the call waits for, and since when."""
+        quiet = now - self.last_activity
         turn = self._timeline.current
         if self._tools_running and turn and Moment.AUDIBLE in turn.moments:
             return Wait(Waiting.NOBODY, 0.0, turn.index)
         if turn is None or Moment.AUDIBLE in turn.moments or turn.handed_over:
-            return Wait(Waiting.CALLER, now - self.last_activity, turn.index if turn else -1)
+            return Wait(Waiting.CALLER, quiet, turn.index if turn else -1, quiet=quiet)
         if confirmed := turn.moments.get(Moment.CONFIRMED):
-            return Wait(Waiting.ENGINE, now - confirmed, turn.index, failed=turn.failed)
+            return Wait(Waiting.ENGINE, now - confirmed, turn.index, failed=turn.failed, quiet=quiet)
         return Wait(Waiting.NOBODY, 0.0, turn.index)
 
     # The end of things.

@@ -45,6 +45,7 @@ class Speaker(FrameProcessor):
     Args:
         on_said: told the words as they are heard.
         on_sound: told the sound (16-bit PCM) as it leaves.
+        on_answer: told that speech which is part of the conversation begins to leave.
         playback: how the carrier plays what it is sent.
 
     """
@@ -54,6 +55,7 @@ class Speaker(FrameProcessor):
         *,
         on_said: Callable[[str], None] = lambda _: None,
         on_sound: Callable[[bytes], None] = lambda _: None,
+        on_answer: Callable[[], None] = lambda: None,
         playback: Playback | None = None,
     ) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ class Speaker(FrameProcessor):
         self._playout: Playout[Frame] = Playout()
         self._on_said = on_said
         self._on_sound = on_sound
+        self._on_answer = on_answer
         self._playback = playback or Playback()
         self._context_began: float | None = None
         self._wake = asyncio.Event()
@@ -123,6 +126,8 @@ class Speaker(FrameProcessor):
             for frame in self._playout.due(time.monotonic()):
                 if isinstance(frame, TTSTextFrame):
                     self._on_said(frame.text)
+                elif isinstance(frame, TTSStartedFrame) and frame.append_to_context:
+                    self._on_answer()
                 elif isinstance(frame, HeardFrame):
                     frame.heard.set()
                 elif isinstance(frame, TTSAudioRawFrame):

@@ -28,10 +28,21 @@ def test_a_caller_who_answers_is_asked_anew() -> None:
 
 
 def test_a_slow_engine_is_excused_once_then_given_up_on() -> None:
-    """One filler a turn, then an apology, then nothing."""
+    """One filler a turn, then an apology."""
     patience = Patience(SILENCE)
     said = [patience.look(Wait(Waiting.ENGINE, seconds, 3)) for seconds in (1, 2, 3, 7, 8, 9, 20)]
     assert said == [[], [Say(SILENCE.filler)], [], [], [Say(SILENCE.apology)], [], []]
+
+
+def test_after_an_apology_it_is_the_callers_turn() -> None:
+    """A caller who says nothing to it is asked, then bid goodbye: the call does not wait for ever."""
+    patience = Patience(SILENCE)
+    patience.look(Wait(Waiting.ENGINE, 8, 3, quiet=5))
+    quiet = [
+        patience.look(Wait(Waiting.ENGINE, 9 + seconds, 3, quiet=seconds)) for seconds in (1, 10, 10, 10)
+    ]
+    assert quiet[:3] == [[], [Say(SILENCE.reprompt)], [Say(SILENCE.reprompt)]]
+    assert [type(action) for action in quiet[3]] == [Say, HangUp]
 
 
 def test_a_failed_engine_is_apologised_for_at_once() -> None:

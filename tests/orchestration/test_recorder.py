@@ -12,7 +12,9 @@ from prometheus_client import REGISTRY
 
 from llm.client import Answer, Try
 from orchestration import callspans, recorder
+from orchestration.patience import Waiting
 from orchestration.recorder import CallRecorder, EngineIdentity
+from orchestration.timeline import Moment
 from telemetry import names
 from telemetry.cost import Prices
 from telemetry.exporting import BoundedProcessor
@@ -291,3 +293,21 @@ def test_outcomes(reason: str, answered: bool, outcome: str, turn: str) -> None:
         "outcome": turn,
     }
     assert REGISTRY.get_sample_value("voice_turns_total", labels) == 1
+
+
+def test_a_filler_is_no_answer() -> None:
+    """A turn that was only excused is unanswered, and goes on waiting; its figure is that of the answer."""
+    call = make_recorder("filler")
+    heard(call, "StartOfTurn", 1.0)
+    heard(call, "EndOfTurn", 2.0, "hello")
+    call.set_phrase(5.0)
+    call.audible(5.1)
+    call.said("One moment, please.")
+    assert call.waiting(6.0).whom is Waiting.ENGINE
+    assert call.waiting(6.0).quiet == pytest.approx(0.9)
+    call.answer_begins()
+    call.audible(9.0)
+    assert call.waiting(9.5).whom is Waiting.CALLER
+    (turn,) = call.finish("caller hung up").turns
+    assert turn.moments[Moment.AUDIBLE] == 9.0
+    assert turn.spoken == ""
