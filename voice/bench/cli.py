@@ -37,6 +37,13 @@ SYSTEMS = ("offhook", "offhook, no speculation", "stock pipecat")
     "--ask", "files", multiple=True, type=click.Path(), help="A recording to ask instead of the questions."
 )
 @click.option(
+    "--door",
+    type=click.Choice(("twilio", "telnyx", "plivo", "vonage")),
+    default="twilio",
+    show_default=True,
+    help="Which carrier's media stream the calls come through; the stock bot has Twilio's alone.",
+)
+@click.option(
     "--manifest",
     type=click.Path(path_type=Path),
     default=Path("../shared/audio/manifest.jsonl"),
@@ -46,10 +53,10 @@ SYSTEMS = ("offhook", "offhook, no speculation", "stock pipecat")
 @click.option("--png", type=click.Path(path_type=Path), default=Path("bench-call.png"), show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures here.")
 def bench(
-    parts: tuple[str, ...], quick: bool, names: tuple[str, ...], files: tuple[str, ...],
+    parts: tuple[str, ...], quick: bool, names: tuple[str, ...], files: tuple[str, ...], door: str,
     manifest: Path, png: Path, json_file: Path | None, **sizes: Any,
 ) -> None:  # fmt: skip
-    """Hold scripted calls through Twilio's media stream in real time, and measure from the audio outside.
+    """Hold scripted calls through a carrier's media stream in real time, and measure from the audio outside.
 
     \b
     PARTS, all of them where none is named:
@@ -69,12 +76,12 @@ def bench(
     given = {name: value for name, value in sizes.items() if value}
     chosen = dataclasses.replace(QUICK if quick else Sizes(), **given)
     console = Console(stderr=True, highlight=False)
-    run = _measure(parts or PARTS, names, chosen, files, manifest, console, png, json_file)
+    run = _measure(parts or PARTS, names, chosen, files, door, manifest, console, png, json_file)
     plain_errors(lambda: asyncio.run(run))()
 
 
 async def _measure(
-    parts: tuple[str, ...], names: tuple[str, ...], sizes: Any, files: tuple[str, ...], manifest: Path,
+    parts: tuple[str, ...], names: tuple[str, ...], sizes: Any, files: tuple[str, ...], door: str, manifest: Path,
     console: Console, png: Path, json_file: Path | None,
 ) -> None:  # fmt: skip
     from orchestration.agent import load_agent
@@ -95,6 +102,7 @@ async def _measure(
             sizes=sizes,
             manifest=manifest,
             files=files,
+            door=door,
             report=report,
         )
         for part in parts:

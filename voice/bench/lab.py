@@ -73,6 +73,7 @@ class Lab:
         sizes: how much is measured.
         manifest: the recordings, or None.
         files: recordings to ask instead of the built-in questions.
+        door: which carrier's media stream the calls come through.
         report: told what happens.
 
     """
@@ -84,6 +85,7 @@ class Lab:
     sizes: Sizes
     manifest: Path | None
     files: Sequence[str]
+    door: str
     report: Callable[[str], None]
     _spoken: dict[str, Question] = field(default_factory=dict)
 
@@ -115,7 +117,8 @@ class Lab:
         """
         called = self.systems[system]
         call_sid = f"CA{secrets.token_hex(16)}"
-        url = f"ws{called.base_url.removeprefix('http')}/phone/twilio/media"
+        door = self.door if called.tells else "twilio"  # the stock bot has one door
+        url = f"ws{called.base_url.removeprefix('http')}/phone/{door}/media"
         script = await place_call(
             url, questions, call_sid=call_sid, parameters={}, patience=patience, echo=echo
         )

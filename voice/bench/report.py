@@ -26,6 +26,10 @@ def _spread(figures: Figures | None) -> list[str]:
     return [_ms((figures or {}).get(share)) for share in SHARES]
 
 
+def _longest(figures: Figures) -> str:
+    return f"{figures['max'] / figures['p50']:.1f}x" if figures else "-"
+
+
 def _share(count: float, of: float) -> str:
     return f"{count:g} of {of:g} ({count / of:.0%})" if of else "-"
 
@@ -42,11 +46,21 @@ def latency(figures: Figures) -> list[Table | str]:
                 str(system["turns"]),
                 str(system["unanswered"]),
                 *_spread(system["voice_to_voice"]),
+                _longest(system["voice_to_voice"]),
                 *(f"{ratio[share]:.2f}x" if ratio else "-" for share in ("p50", "p95")),
                 f"{part:.0%}" if part else "-",
             ]
         )
-    headings = ("system", "turns", "unanswered", *SHARES, "p50 to stock", "p95 to stock", "end of turn")
+    headings = (
+        "system",
+        "turns",
+        "unanswered",
+        *SHARES,
+        "max to p50",
+        "p50 to stock",
+        "p95 to stock",
+        "end of turn",
+    )
     shown: list[Table | str] = [
         _table("voice to voice, milliseconds, measured by the caller", *headings, rows=rows)
     ]

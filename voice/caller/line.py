@@ -1,20 +1,17 @@
-"""The wire of a call: a media stream in Twilio's protocol, in real time."""
+"""The wire of a call: a carrier's media stream, in real time."""
 
 import asyncio
-import base64
-import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from voice.access.tls import verification
 from voice.caller.script import PACKET_SECONDS, CallerScript, EchoPath, Patience, Question
+from voice.caller.wires import WIRES, Clear, Mark, Sound, Wire
 from voice.errors import CallerError
-from voice.phone.carriers.twilio import ENCODING
-from voice.phone.media import SAMPLE_RATE
 
 #: How long the gateway may take to answer, seconds.
 CONNECT_SECONDS = 5.0
@@ -29,7 +26,7 @@ async def place_call(
     patience: Patience | None = None,
     echo: EchoPath | None = None,
 ) -> CallerScript:
-    """Call ``url`` (ws://…/phone/twilio/media), ask ``questions`` and return what happened.
+    """Call ``url`` (ws://…/phone/CARRIER/media) as that carrier would, ask ``questions`` and return what happened.
 
     ``echo``: how the caller's line echoes; None for one that does not.
 
@@ -37,6 +34,7 @@ async def place_call(
         CallerError: nobody answered, the call was refused, or the agent hung up.
 
     """
+    wire = _wire(url, call_sid, parameters)
     try:
         async with connect(
             url,
@@ -45,14 +43,15 @@ async def place_call(
             compression=None,
             ssl=verification(url) if url.startswith("wss:") else None,
         ) as socket:
-            stream_sid = f"MZ{secrets.token_hex(16)}"
-            await _start(socket, stream_sid, call_sid, parameters)
+            for message in wire.start():
+                await socket.send(message)
             script = CallerScript(questions, time.monotonic(), patience or Patience(), echo)
             async with asyncio.TaskGroup() as group:
-                listener = group.create_task(_listen(socket, script), name="caller-listen")
-                await _speak(socket, stream_sid, script)
+                listener = group.create_task(_listen(socket, wire, script), name="caller-listen")
+                await _speak(socket, wire, script)
                 listener.cancel()
-            await socket.send(json.dumps({"event": "stop", "streamSid": stream_sid}))
+            if (stop := wire.stop()) is not None:
+                await socket.send(stop)
             return script
     except* InvalidStatus as group_error:
         refusal = group_error.exceptions[0]
@@ -67,51 +66,34 @@ async def place_call(
         raise CallerError(f"nobody answers at {url}: {group_error.exceptions[0]}") from None
 
 
-async def _start(
-    socket: ClientConnection, stream_sid: str, call_sid: str, parameters: Mapping[str, str]
-) -> None:
-    await socket.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
-    start = {
-        "accountSid": "AC" + "0" * 32,
-        "streamSid": stream_sid,
-        "callSid": call_sid,
-        "tracks": ["inbound"],
-        "mediaFormat": {"encoding": ENCODING, "sampleRate": SAMPLE_RATE, "channels": 1},
-        "customParameters": dict(parameters),
-    }
-    await socket.send(
-        json.dumps({"event": "start", "sequenceNumber": "1", "start": start, "streamSid": stream_sid})
-    )
-
-
-async def _speak(socket: ClientConnection, stream_sid: str, script: CallerScript) -> None:
-    """Send a packet every 20 ms until the script is done."""
+async def _speak(socket: ClientConnection, wire: Wire, script: CallerScript) -> None:
+    """Send a packet every 20 ms until the script is done, and the marks that are due."""
     number = 0
     while not script.done:
         number += 1
         due = script.began + number * PACKET_SECONDS
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        payload = base64.b64encode(script.next_packet(due)).decode()
-        media = {"track": "inbound", "chunk": str(number), "timestamp": str(number * 20), "payload": payload}
-        message = {
-            "event": "media",
-            "sequenceNumber": str(number + 1),
-            "media": media,
-            "streamSid": stream_sid,
-        }
-        await socket.send(json.dumps(message))
+        await socket.send(wire.packet(script.next_packet(due)))
         for mark in script.playout.marks_due(time.monotonic()):
             await socket.send(mark)
 
 
-async def _listen(socket: ClientConnection, script: CallerScript) -> None:
-    async for text in socket:
-        message = json.loads(text)
+async def _listen(socket: ClientConnection, wire: Wire, script: CallerScript) -> None:
+    async for message in socket:
         now = time.monotonic()
-        match message.get("event"):
-            case "media":
-                script.playout.receive(base64.b64decode(message["media"]["payload"]), now)
-            case "clear":
+        match wire.take(message):
+            case Sound(mulaw):
+                script.playout.receive(mulaw, now)
+            case Clear():
                 script.playout.clear(now)
-            case "mark":
-                script.playout.mark(str(text), now)
+            case Mark(answer):
+                script.playout.mark(answer, now)
+
+
+def _wire(url: str, call_sid: str, parameters: Mapping[str, str]) -> Wire:
+    """Return the carrier's side of a stream to ``url``, which names the carrier."""
+    parts = urlsplit(url).path.split("/")
+    carrier = parts[-2] if len(parts) > 1 else ""
+    if carrier not in WIRES:
+        raise CallerError(f"{url}: no carrier of that name; there are {', '.join(WIRES)}")
+    return WIRES[carrier](call_sid, parameters)
