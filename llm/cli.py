@@ -144,8 +144,18 @@ def tune(
 
 def run(work: "Coroutine[Any, Any, R]") -> R:
     """Run ``work``; on SIGTERM, as on Ctrl-C, the engines it has started are stopped before it ends."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    return asyncio.run(work)
+
+    async def until_told() -> R:
+        task = asyncio.current_task()
+        assert task is not None
+        # A shell ignores SIGINT for what it starts in the background, so SIGTERM must not come as one.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        raise click.Abort from None
 
 
 def _url_of(settings: LLMSettings) -> str:

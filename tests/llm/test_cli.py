@@ -1,5 +1,12 @@
 """The commands say what they do, and what is wrong, in a line."""
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -44,3 +51,21 @@ def test_what_cannot_be_done_is_one_line(
     assert result.exit_code in (1, 2)
     assert says in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_measurement_in_the_background_ends_when_told(embedded_model: None, tmp_path: Path) -> None:
+    """SIGTERM stops its engines too, although a shell has it ignore SIGINT."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "voice.cli", "tune", "embedded", "--folder", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    family = psutil.Process(process.pid)
+    while not (engines := family.children(recursive=True)):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(60) != 0
+    _, alive = psutil.wait_procs(engines, timeout=10)
+    assert alive == []
