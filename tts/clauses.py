@@ -178,8 +178,11 @@ class ClauseSplitter:
         word, complete = following[1], bool(following[2]) or final
         if token[-1:].isdigit() and (not complete or word[:1].islower()):
             return _Verdict.WAIT if not complete else _Verdict.NO  # "am 3. Mai" against "in 2019. Then"
-        if not word and not final and (len(token) <= 1 or _TECHNICAL.intersection(token)):
+        doubtful = _is_abbreviation(before, token)
+        if not word and not final and (doubtful or len(token) <= 1 or _TECHNICAL.intersection(token)):
             return _Verdict.WAIT
+        if _is_initial(before, token) or (doubtful and word[:1].islower()):
+            return _Verdict.NO
         rest = (word or "X") + " yz"
         sentences = sentencex.segment(self._language, f"{before}{sign} {rest}")
         ends = len(sentences) > 1 and sentences[-1].strip() == rest
@@ -203,6 +206,21 @@ class ClauseSplitter:
                 continue
             return index + 1
         return 0
+
+
+def _is_initial(before: str, token: str) -> bool:
+    """Whether ``token`` is one of a name's initials: a capital after another, after a name, or before anything."""
+    if len(token) != 1 or not token.isupper():
+        return False
+    previous = before[: -len(token)].rstrip()
+    last = previous[previous.rfind(" ") + 1 :]
+    return not last or last[0].isupper()
+
+
+def _is_abbreviation(before: str, token: str) -> bool:
+    """Whether ``token`` may be a measure or the like: a few letters after a number, as in "3.5 ft."."""
+    previous = before[: -len(token)].rstrip()
+    return 0 < len(token) <= 4 and token.isalpha() and previous[-1:].isdigit()
 
 
 def _at_or_last(values: Sequence[T], index: int) -> T:

@@ -9,12 +9,13 @@ from functools import lru_cache
 import num2words  # type: ignore[import-untyped]
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import get_decimal_symbol, get_group_symbol
+from babel.numbers import get_currency_name, get_decimal_symbol, get_group_symbol
 from babel.units import format_unit
 
 #: Signs and codes of money and their ISO 4217 code.
 CURRENCIES = {
     "$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "¥": "JPY",
+    "R$": "BRL", "zł": "PLN", "Kč": "CZK",
     "USD": "USD", "EUR": "EUR", "GBP": "GBP", "INR": "INR", "JPY": "JPY", "CHF": "CHF", "CAD": "CAD", "AUD": "AUD",
 }  # fmt: skip
 #: Abbreviations of measures and their CLDR unit.
@@ -46,6 +47,14 @@ class Numerals:
     def parse(self, figures: str) -> Decimal | None:
         """Return the value of ``figures`` as this language writes them."""
         plain = figures.replace("\u2212", "-")
+        if (
+            plain.count(self.decimal)
+            and plain.count(self.group) == 1
+            and plain.rfind(self.group) > plain.rfind(self.decimal)
+        ):
+            plain = plain.replace(self.decimal, "").replace(
+                self.group, self.decimal
+            )  # as its neighbours write it
         if re.fullmatch(rf"-?\d+{re.escape(self.group)}\d{{1,2}}", plain):
             plain = plain.replace(self.group, self.decimal)  # as its neighbours write it: 5.20 in Spanish
         for separator in {self.group, "\u202f", "\u00a0", " "} - {self.decimal}:
@@ -88,8 +97,11 @@ class Numerals:
         whole = amount == amount.to_integral_value()
         said = self._say(float(amount), to="currency", currency=code, separator="|")
         if said is None:
-            return None
+            return self._money_elsewhere(amount, code)
+        said = said.replace(" sterling", "")
         major, _, minor = said.partition("|")
+        if not int(amount) and minor.strip():
+            return minor.strip()
         joint = " and " if self.language == "en" else " "
         return major.strip() if whole or not minor.strip() else major.strip() + joint + minor.strip()
 
@@ -108,11 +120,16 @@ class Numerals:
         """Return ``day`` as this language writes it out, its figures left for later."""
         return format_date(day, "long", locale=self.locale)
 
+    def _money_elsewhere(self, amount: Decimal, code: str) -> str | None:
+        number = self.cardinal(amount)
+        count = int(amount) if amount == amount.to_integral_value() else amount
+        return f"{number} {get_currency_name(code, count, locale=self.locale)}" if number else None
+
     def _money_name(self, code: str) -> str | None:
         if code == "JPY":
             return "yen"
         said = self._say(2.0, to="currency", currency=code, separator="|")
-        return said.partition("|")[0].partition(" ")[2] if said else None
+        return said.replace(" sterling", "").partition("|")[0].partition(" ")[2] if said else None
 
     def _say(self, value: Decimal | float, **how: str) -> str | None:
         try:

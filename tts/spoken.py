@@ -8,16 +8,18 @@ taken, a later one leaves alone. What no rule takes stays as it is, and the engi
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import phonenumbers
 from phonenumbers import Leniency, PhoneNumberMatcher
 
+from tts.english import MONTHS, EnglishRules
 from tts.lexicon import EMPTY, Lexicon
 from tts.numerals import CURRENCIES, UNITS, Numerals, numerals
 from tts.speech import Word
+from tts.wording import ADDRESS, LanguageRules, Say
 
 #: Characters of markup that are never said: emphasis, code, headings, quotes, tables, links.
 _MARKUP = str.maketrans(dict.fromkeys("*_`~|[]{}<>^#\\", " "))
@@ -25,23 +27,13 @@ _ATTACHED = re.compile(r"\s+([,.;:!?…])")
 #: Variation selector, keycap and joiner, which only make emoji.
 _PICTURE_PARTS = frozenset("\ufe0f\u20e3\u200d")
 _PAUSE_SIGNS = frozenset("-–—/")
-_MONTHS = [date(2000, month, 1).strftime("%B") for month in range(1, 13)]
-_MONTH = "(?:" + "|".join([*_MONTHS, *(rf"{name[:3]}\.?" for name in _MONTHS), r"Sept\.?"]) + ")"
 _NUMBER = r"\d[\d.,\u00a0\u202f]*\d|\d"
 _SCALES = "thousand|million|billion|trillion"
-_SIGN = "[" + "".join(re.escape(sign) for sign in CURRENCIES if len(sign) == 1) + "]"
-_CODE = "(?:" + "|".join(code for code in CURRENCIES if len(code) > 1) + ")"
+_SIGN = "(?:" + "|".join(re.escape(sign) for sign in CURRENCIES if not sign.isalpha()) + ")"
+_CODE = "(?:" + "|".join(code for code in CURRENCIES if code.isalpha()) + ")"
+#: Letters after an amount of money that stand for a scale.
+_SCALE_LETTERS = {"K": "thousand", "k": "thousand", "M": "million", "B": "billion", "bn": "billion"}
 _UNIT = "(?:" + "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True)) + ")"
-_ABBREVIATIONS = {
-    "Dr.": "Doctor", "Mr.": "Mister", "Mrs.": "Missis", "Ms.": "Miz", "Prof.": "Professor", "St.": "Saint",
-    "vs.": "versus", "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "approx.": "approximately",
-    "Inc.": "Incorporated", "Ltd.": "Limited", "Jr.": "Junior", "Sr.": "Senior", "a.m.": "A M", "p.m.": "P M",
-    "AM": "A M", "PM": "P M", "am": "am", "w/": "with",
-}  # fmt: skip
-_FRACTIONS = {
-    "½": "one half", "⅓": "one third", "⅔": "two thirds", "¼": "one quarter", "¾": "three quarters",
-    "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
-}  # fmt: skip
 _SYMBOLS = {
     "&": "and",
     "+": "plus",
@@ -51,15 +43,10 @@ _SYMBOLS = {
     "@": "at",
     "±": "plus or minus",
 }
-#: Characters of an address that are said.
-_ADDRESS = {".": "dot", "@": "at", "/": "slash", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark",
-            "=": "equals", "&": "and", "#": "hash", "+": "plus", "%": "percent"}  # fmt: skip
 _REGIONS = {"en": "US", "de": "DE", "fr": "FR", "es": "ES", "it": "IT", "nl": "NL", "pt": "PT"}
 #: Figures in a row that are an account or a postal code rather than a quantity.
 _LEAST_CODE_DIGITS = 5
 _PHONE_SEPARATORS = frozenset("+(- .")
-
-Say = Callable[[re.Match[str]], str | None]
 
 
 @dataclass(frozen=True)
@@ -168,14 +155,22 @@ class _Rules:
     def rules(self) -> Iterator[tuple[re.Pattern[str], Say]]:
         """Yield patterns and what is said for their matches, the most particular first."""
         yield _compile(r"<spell>(.*?)</spell>"), lambda m: self._spell(m[1])
-        yield _compile(r"<[/a-zA-Z][^<>]*>"), lambda _: ""
+        yield _compile(r"<[/a-zA-Z][^<>]*>|```[\w+-]*|!(?=\[)"), lambda _: ""
+        yield _compile(r"\b[A-Z]{2}\d{2}(?: [A-Z\d]{4}){2,}(?: [A-Z\d]{1,4})?\b"), lambda m: self._spell(m[0])
+        yield _compile(r"\b\d{4}(?: \d{4}){2,}(?: \d{1,4})?\b"), lambda m: self._spell(m[0])
         yield _compile(r"\b(\d{4})-(\d{2})-(\d{2})\b"), lambda m: self._date(int(m[1]), int(m[2]), int(m[3]))
         yield _compile(r"\b(\d{1,2})[/.](\d{1,2})[/.](\d{4})\b"), self._written_date
         if self._english:
-            yield from self._english_rules()
+            yield from EnglishRules(self._numerals).rules()
+        yield from LanguageRules(self._numerals).rules()
+        letters = "|".join(_SCALE_LETTERS)
         yield (
-            _compile(rf"({_SIGN})\s?({_NUMBER})(?:\s({_SCALES})\b)?"),
-            lambda m: self._money(m[2], m[1], m[3]),
+            _compile(rf"({_SIGN})\s?({_NUMBER})\s?[–-]\s?(?:{_SIGN})?({_NUMBER})(?![\d.,]*\d)"),
+            self._money_range,
+        )
+        yield (
+            _compile(rf"({_SIGN})\s?({_NUMBER})(?:\s({_SCALES})\b|({letters})\b)?"),
+            lambda m: self._money(m[2], m[1], m[3] or _SCALE_LETTERS.get(m[4])),
         )
         yield _compile(rf"\b({_NUMBER})\s?({_SIGN}|{_CODE}\b)"), lambda m: self._money(m[1], m[2], None)
         yield _compile(rf"(?<![\w.])([-−]?(?:{_NUMBER}))\s?%"), self._percent
@@ -196,11 +191,11 @@ class _Rules:
         """Yield e-mail and web addresses; the target of a Markdown link is not said."""
         for match in re.finditer(r"(?<=\])\((?:https?://|/|mailto:)[^)\s]*\)", text):
             yield _Rewrite(match.start(), match.end(), "")
-        if not self._english:
+        if self._numerals.language not in ADDRESS:
             return
         pattern = (
             r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]]*[\w/]"
-            r"|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ai|co|edu|gov|uk|de|fr|eu)\b(?:/[\w/.-]*\w)?"
+            r"|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ai|co|edu|gov|uk|de|fr|eu|es|it|nl|pt|br)\b(?:/[\w/.-]*\w)?"
         )
         for match in re.finditer(pattern, text):
             yield _Rewrite(match.start(), match.end(), self._address(match[0]))
@@ -215,22 +210,12 @@ class _Rules:
             if len(_PHONE_SEPARATORS.intersection(raw)) and match.start is not None:
                 said = phonenumbers.format_number(match.number, phonenumbers.PhoneNumberFormat.NATIONAL)
                 country = f"+{match.number.country_code} " if raw.startswith("+") else ""
-                yield _Rewrite(match.start, match.end, self._spell((country + said).replace("(", "")))
+                plus = "plus " if country and self._english else ""
+                yield _Rewrite(match.start, match.end, plus + self._spell((country + said).replace("(", "")))
 
-    def _english_rules(self) -> Iterator[tuple[re.Pattern[str], Say]]:
-        day = r"(\d{1,2})(?:st|nd|rd|th)?"
-        yield _compile(rf"\b({_MONTH}) {day}\b(?![:.,]?\d)"), lambda m: self._day(m[1], m[2])
-        yield _compile(rf"\b{day} ({_MONTH})(?!\w)"), lambda m: self._day(m[2], m[1], first="day")
-        yield _compile(r"\b(\d{1,2}):(\d{2})(?:\s?([ap])\.?m\b\.?)?(?!:)"), self._clock
-        yield _compile(r"\b(\d{1,2})\s?([ap])\.?m\b(?:\.(?!\s*$))?"), self._hour
-        yield _compile(r"\b(\d+)(?:st|nd|rd|th)\b"), lambda m: self._numerals.ordinal(int(m[1]))
-        yield _compile(r"\b(\d{3}0|\d0)s\b"), self._decade
-        yield _compile(r"(?<![\w/])(?:[123]/[234]|[½⅓⅔¼¾])(?![\w/])"), lambda m: _FRACTIONS.get(m[0])
-        yield _compile(r"\bNo\. (?=\d)"), lambda _: "number "
-        yield _compile(r"(?<!\w)#(?=\d)"), lambda _: "number "
-        abbreviations = "|".join(sorted(map(re.escape, _ABBREVIATIONS), key=len, reverse=True))
-        yield _compile(rf"(?<!\w)(?:{abbreviations})(?!\w)"), lambda m: _ABBREVIATIONS[m[0]]
-        yield _compile(r"\b(call|dial|extension|code|PIN) (\d{3,4})\b"), self._dialled
+    def _money_range(self, match: re.Match[str]) -> str | None:
+        first, last = self._number(match[2]), self._money(match[3], match[1], None)
+        return f"{first} to {last}" if first and last and self._english else None
 
     def _number(self, figures: str) -> str | None:
         value = self._numerals.parse(figures)
@@ -264,9 +249,6 @@ class _Rules:
         point = "" if not self._english else "dot " if len(parts) > 3 else "point "
         return f" {point}".join(self._numerals.cardinal(int(part)) or part for part in parts)
 
-    def _dialled(self, match: re.Match[str]) -> str:
-        return f"{match[1]} {self._numerals.digits(match[2])}"
-
     def _account(self, match: re.Match[str]) -> str:
         return self._numerals.digits(match[0], group=3 if len(match[0]) > _LEAST_CODE_DIGITS else 0)
 
@@ -279,9 +261,10 @@ class _Rules:
         )
 
     def _address(self, address: str) -> str:
+        words = ADDRESS[self._numerals.language]
         bare = re.sub(r"^https?://(?:www\.)?|^www\.", "", address).rstrip("/")
         return " ".join(
-            _ADDRESS.get(part) or (self._numerals.digits(part) if part.isdigit() else part)
+            words.get(part) or (self._numerals.digits(part) if part.isdigit() else part)
             for part in re.findall(r"[^\W\d_]+|\d+|[\W_]", bare)
         )
 
@@ -296,43 +279,13 @@ class _Rules:
         except ValueError:
             return None
         if self._english:
-            spoken = f"{_MONTHS[month - 1]} {self._numerals.ordinal(day)}"
+            spoken = f"{MONTHS[month - 1]} {self._numerals.ordinal(day)}"
             return f"{spoken} {self._numerals.year(year)}"
         return re.sub(r"(\d+)(\.?)", self._figure_of_date, self._numerals.date(when))
 
     def _figure_of_date(self, match: re.Match[str]) -> str:
         value = int(match[1])
         return (self._numerals.ordinal(value) if match[2] else self._numerals.cardinal(value)) or match[0]
-
-    def _day(self, month: str, day: str, *, first: str = "month") -> str | None:
-        name = next(full for full in _MONTHS if full.startswith(month[:3]))
-        place = self._numerals.ordinal(int(day)) if 1 <= int(day) <= 31 else None
-        if place is None:
-            return None
-        return f"{name} {place}" if first == "month" else f"the {place} of {name}"
-
-    def _clock(self, match: re.Match[str]) -> str | None:
-        hour, minute, half = int(match[1]), int(match[2]), match[3]
-        if hour > 24 or minute > 59:
-            return None
-        spoken = self._numerals.cardinal(hour) or match[1]
-        if minute:
-            spoken += " oh" if minute < 10 else ""
-            spoken += f" {self._numerals.cardinal(minute)}"
-        elif not half:
-            spoken += " o'clock" if 0 < hour <= 12 else " hundred"
-        return f"{spoken} {half.upper()} M" if half else spoken
-
-    def _hour(self, match: re.Match[str]) -> str:
-        return f"{self._numerals.cardinal(int(match[1]))} {match[2].upper()} M"
-
-    def _decade(self, match: re.Match[str]) -> str | None:
-        said = (
-            self._numerals.year(int(match[1]))
-            if len(match[1]) == 4
-            else self._numerals.cardinal(int(match[1]))
-        )
-        return None if said is None else re.sub("y$", "ies", said) if said.endswith("y") else said + "s"
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -67,7 +67,8 @@ def test_a_short_opening_is_not_torn_off() -> None:
     [
         "1,234.56", "$5.20", "3.5", "10:30", "3,5", "Dr. Smith", "e.g. this", "www.example.com", "me.too@x.org",
         "https://x.com/a?b=1,2", "Mr. and Mrs. Jones", "version 1.2.3", "5 p.m. today", "3, 4", "St. Paul",
-        '<break time="1.5s" />', "<<m|ɛ|t>>", "U.S. dollars", "1. first",
+        '<break time="1.5s" />', "<<m|ɛ|t>>", "U.S. dollars", "1. first", "3.5 ft. tall",
+        "J. R. R. Tolkien", "John F. Kennedy", "10 min. late",
     ],
 )  # fmt: skip
 def test_never_inside(whole: str) -> None:
