@@ -161,7 +161,7 @@ class Agent(Part):
     greeting: str = Field(
         "", max_length=500, description="What the agent says first; empty lets the caller begin."
     )
-    voice: Text = "joe"
+    voice: str = Field("", description="Name of a voice of the mouth; empty: the mouth's default.")
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] = "en"
     vocabulary: tuple[Annotated[str, StringConstraints(min_length=1, max_length=80)], ...] = Field(
         (), max_length=100, description="Names and terms the ear should expect."

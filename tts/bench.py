@@ -1,4 +1,4 @@
-"""Measurements of the mouth, each beside the plain whole-sentence Piper in the same interleaved run.
+"""Measurements of the mouth; of a Piper voice, beside the plain whole-sentence Piper in the same interleaved run.
 
 Plain Piper is the undivided graph with onnxruntime's default options: nothing is heard until the whole clause
 has been rendered. It runs in this process; the mouth runs in its own, as it does in service.
@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -97,10 +98,11 @@ class PlainPiper:
 
 
 class MouthClient:
-    """A connection to the mouth that measures."""
+    """A connection to the mouth that measures one voice."""
 
-    def __init__(self, websocket: ClientConnection) -> None:
+    def __init__(self, websocket: ClientConnection, voice: str) -> None:
         self._websocket = websocket
+        self._voice = voice
         self._contexts = 0
 
     async def speak(self, text: str) -> tuple[float, float, float]:
@@ -137,7 +139,7 @@ class MouthClient:
         output_format = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": RATE}
         body = {"context_id": context_id, "transcript": text, "continue": False, "model_id": "bench"}
         await self._websocket.send(
-            json.dumps(body | {"voice": {"mode": "id"}, "output_format": output_format})
+            json.dumps(body | {"voice": {"mode": "id", "id": self._voice}, "output_format": output_format})
         )
         return context_id
 
@@ -155,100 +157,129 @@ class MouthClient:
                 return message
 
 
-async def measure(url: str | None, model: str, rounds: int) -> dict[str, Any]:
+async def measure(url: str | None, voice: str, model: str | None, rounds: int) -> dict[str, Any]:
     """Run every measurement ``rounds`` times and return the figures.
 
     Args:
         url: websocket base of a running mouth, whose cache should be off; None starts one.
-        model: the voice plain Piper speaks with.
+        voice: the voice to measure.
+        model: the model plain Piper speaks with; None leaves it out.
         rounds: repetitions of each measurement.
 
     """
     phonemizer = Phonemizer()
     try:
-        plain = PlainPiper(model, phonemizer)
-        await plain.speak(LONG[:80])
-        async with _mouth(url) as base:
+        plain = PlainPiper(model, phonemizer) if model else None
+        if plain:
+            await plain.speak(LONG[:80])
+        async with _mouth(url) as (base, pid):
+            bench = _Bench(base, pid, voice, plain, rounds)
             return {
-                "alone": await _alone(base, plain, rounds),
-                "four_at_once": await _four_at_once(base, plain, rounds),
-                "beside_a_listener": await _beside_a_listener(base, rounds),
-                "cancel_to_last_audio_ms": await _cancel(base, rounds),
+                "alone": await bench.alone(),
+                "four_at_once": await bench.four_at_once(),
+                "beside_a_listener": await bench.beside_a_listener(),
+                "cancel_to_last_audio_ms": await bench.cancel(),
+                "cpu_seconds_per_second_of_speech": await bench.cpu(),
             }
     finally:
         await phonemizer.close()
 
 
-async def _alone(base: str, plain: PlainPiper, rounds: int) -> dict[str, Any]:
-    first = {length: Samples() for length in TEXTS}
-    whole = {length: Samples() for length in TEXTS}
-    factor = {length: Samples() for length in TEXTS}
-    async with connect(f"{base}/tts/websocket") as websocket:
-        mouth = MouthClient(websocket)
-        for index in range(rounds):
-            for length, texts in TEXTS.items():
-                text = texts[index % len(texts)]
-                seconds, total, audio = await mouth.speak(text)
-                first[length].add(seconds * 1000)
-                factor[length].add(total / audio)
-                whole[length].add(await _timed(lambda text=text: plain.speak(text)) * 1000)  # type: ignore[misc]
-    return {
-        str(length): {
-            "first_audio_ms": first[length].summary(),
-            "plain_piper_ms": whole[length].summary(),
-            "real_time_factor": factor[length].summary(),
-        }
-        for length in TEXTS
-    }
+@dataclass(frozen=True)
+class _Bench:
+    """The measurements of one voice of the mouth at ``base``, whose process is ``pid`` where it is known."""
+
+    base: str
+    pid: int | None
+    voice: str
+    plain: PlainPiper | None
+    rounds: int
+
+    async def alone(self) -> dict[str, Any]:
+        """Measure time to first audio and real-time factor by length of text, one caller."""
+        rows: dict[str, dict[str, Samples]] = {}
+        async with self._connect() as mouth:
+            for index in range(self.rounds):
+                for length, texts in TEXTS.items():
+                    text = texts[index % len(texts)]
+                    row = rows.setdefault(str(length), {})
+                    seconds, total, audio = await mouth.speak(text)
+                    _add(row, "first_audio_ms", seconds * 1000)
+                    _add(row, "real_time_factor", total / audio)
+                    await self._compare(row, text)
+        return {length: _summaries(row) for length, row in rows.items()}
+
+    async def four_at_once(self) -> dict[str, Any]:
+        """Measure time to first audio of four callers who begin at once."""
+        row: dict[str, Samples] = {}
+        async with AsyncExitStack() as stack:
+            mouths = [await stack.enter_async_context(self._connect()) for _ in range(4)]
+            texts = TEXTS[25][:4]
+            for _ in range(self.rounds):
+                spoken = await asyncio.gather(*(m.speak(text) for m, text in zip(mouths, texts, strict=True)))
+                for seconds, _, _ in spoken:
+                    _add(row, "first_audio_ms", seconds * 1000)
+                await asyncio.gather(*(self._compare(row, text) for text in texts))
+        return _summaries(row)
+
+    async def beside_a_listener(self) -> dict[str, float]:
+        """Measure time to first audio of a clause while another call's long answer is being rendered."""
+        first = Samples()
+        for index in range(self.rounds):
+            async with self._connect() as listener, self._connect() as caller:
+                await listener.first_audio(await listener.begin(LONG))
+                seconds, _, _ = await caller.speak(TEXTS[25][index % len(TEXTS[25])])
+                first.add(seconds * 1000)
+        return first.summary()
+
+    async def cancel(self) -> dict[str, float]:
+        """Measure how long audio goes on coming after a cancel in mid-sentence."""
+        after = Samples()
+        for _ in range(self.rounds):
+            async with self._connect() as mouth:
+                after.add(await mouth.cancel_after_first_audio(LONG) * 1000)
+        return after.summary()
+
+    async def cpu(self) -> float | None:
+        """Measure what a second of a long answer costs the mouth's process; None where it was not started here."""
+        if self.pid is None:
+            return None
+        async with self._connect() as mouth:
+            began = cpu_seconds(self.pid)
+            _, _, audio = await mouth.speak(LONG)
+            return round((cpu_seconds(self.pid) - began) / audio, 4)
+
+    async def _compare(self, row: dict[str, Samples], text: str) -> None:
+        if self.plain:
+            started = time.perf_counter()
+            await self.plain.speak(text)
+            _add(row, "plain_piper_ms", (time.perf_counter() - started) * 1000)
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[MouthClient]:
+        async with connect(f"{self.base}/tts/websocket") as websocket:
+            yield MouthClient(websocket, self.voice)
 
 
-async def _four_at_once(base: str, plain: PlainPiper, rounds: int) -> dict[str, Any]:
-    first, whole = Samples(), Samples()
-    texts = TEXTS[25][:4]
-    websockets = [await connect(f"{base}/tts/websocket") for _ in texts]
-    mouths = [MouthClient(websocket) for websocket in websockets]
-    for _ in range(rounds):
-        spoken = await asyncio.gather(*(m.speak(text) for m, text in zip(mouths, texts, strict=True)))
-        for seconds, _, _ in spoken:
-            first.add(seconds * 1000)
-        for seconds in await asyncio.gather(*(_timed(lambda t=text: plain.speak(t)) for text in texts)):  # type: ignore[misc]
-            whole.add(seconds * 1000)
-    for websocket in websockets:
-        await websocket.close()
-    return {"first_audio_ms": first.summary(), "plain_piper_ms": whole.summary()}
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that process ``pid`` has used, seconds, as Linux counts it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def _beside_a_listener(base: str, rounds: int) -> dict[str, float]:
-    """Time to first audio of a clause while another call's long answer is being rendered."""
-    first = Samples()
-    for index in range(rounds):
-        async with connect(f"{base}/tts/websocket") as busy, connect(f"{base}/tts/websocket") as websocket:
-            listener, caller = MouthClient(busy), MouthClient(websocket)
-            await listener.first_audio(await listener.begin(LONG))
-            seconds, _, _ = await caller.speak(TEXTS[25][index % len(TEXTS[25])])
-            first.add(seconds * 1000)
-    return first.summary()
+def _add(row: dict[str, Samples], name: str, value: float) -> None:
+    row.setdefault(name, Samples()).add(value)
 
 
-async def _cancel(base: str, rounds: int) -> dict[str, float]:
-    after = Samples()
-    for _ in range(rounds):
-        async with connect(f"{base}/tts/websocket") as websocket:
-            after.add(await MouthClient(websocket).cancel_after_first_audio(LONG) * 1000)
-    return after.summary()
-
-
-async def _timed(work: Callable[[], Awaitable[object]]) -> float:
-    started = time.perf_counter()
-    await work()
-    return time.perf_counter() - started
+def _summaries(row: dict[str, Samples]) -> dict[str, dict[str, float]]:
+    return {name: samples.summary() for name, samples in row.items()}
 
 
 @asynccontextmanager
-async def _mouth(url: str | None) -> AsyncIterator[str]:
-    """Give the websocket base of ``url``, or of a mouth started for this run with its cache off."""
+async def _mouth(url: str | None) -> AsyncIterator[tuple[str, int | None]]:
+    """Give the websocket base of ``url``, or base and process of a mouth started for this run, its cache off."""
     if url is not None:
-        yield url.rstrip("/")
+        yield url.rstrip("/"), None
         return
     port = _free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -262,7 +293,7 @@ async def _mouth(url: str | None) -> AsyncIterator[str]:
         process = subprocess.Popen([sys.executable, "-m", "tts"], env=environment)  # noqa: ASYNC220 - at start
         try:
             await _wait_ready(f"http://127.0.0.1:{port}/readyz", process)
-            yield f"ws://127.0.0.1:{port}"
+            yield f"ws://127.0.0.1:{port}", process.pid
         finally:
             process.kill()
             process.wait()

@@ -116,7 +116,7 @@ async def read_request(request: Request) -> SpeechRequest:
 
 
 async def _audio(text: str, speaker: Speaker, span: ContextSpan) -> AsyncGenerator[bytes]:
-    splitter = ClauseSplitter()
+    splitter = ClauseSplitter(speaker.language)
     for chunk in splitter.feed(text, 0.0) + splitter.flush():
         span.text(len(chunk))
         async with aclosing(speaker.say(chunk)) as stream:

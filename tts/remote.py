@@ -1,21 +1,22 @@
 """A voice behind somebody else's ``POST /v1/audio/speech``: LLM-style engines such as Orpheus or Qwen3-TTS.
 
-Such engines (served by vLLM, SGLang or their own servers) stream 16-bit samples through OpenAI's endpoint, and
-say nothing about when a word is heard. Word times are estimated from the pace of speech.
+Such engines (served by vLLM-Omni, SGLang or their own servers) stream 16-bit samples through OpenAI's endpoint, and
+say nothing about when a word is heard. Word times are estimated from the pace of what the voice has said so far.
 """
 
-import logging
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 import numpy as np
 
 from tts.errors import EngineError
-from tts.speech import Compute, Piece, Samples, TimedWord, Utterance
+from tts.speech import Compute, Piece, Samples, TimedWord, Utterance, Word
 from tts.trim import SilenceTrimmer
 
-logger = logging.getLogger(__name__)
+#: How long a connection without a request is kept: a pause between two calls should not cost a handshake.
+KEEP_CONNECTION_SECONDS = 120.0
 
 
 class RemoteEngine:
@@ -27,9 +28,10 @@ class RemoteEngine:
         voice: name of the voice there.
         language: BCP 47 tag of text whose language is not said.
         api_key: sent as a bearer token; empty for none.
+        parameters: further fields of the request's body.
         sample_rate: rate of the ``pcm`` the endpoint gives, samples a second.
         timeout_seconds: longest silence on the line before the utterance is given up.
-        characters_per_second: pace of speech, from which word times are estimated.
+        characters_per_second: pace of speech to begin with, from which word times are estimated.
 
     """
 
@@ -41,6 +43,7 @@ class RemoteEngine:
         voice: str,
         language: str = "en",
         api_key: str = "",
+        parameters: Mapping[str, Any] | None = None,
         sample_rate: int = 24000,
         timeout_seconds: float = 10.0,
         characters_per_second: float = 15.0,
@@ -51,13 +54,15 @@ class RemoteEngine:
         self._model = model
         self._voice = voice
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._parameters = dict(parameters or {})
         self._timeout_seconds = timeout_seconds
-        self._characters_per_second = characters_per_second
+        self._pace = Pace(characters_per_second)
         self._client: httpx.AsyncClient | None = None
 
     async def start(self) -> None:
         """Open the pool of connections; the endpoint is asked at warm-up."""
-        self._client = httpx.AsyncClient(timeout=self._timeout_seconds, headers=self._headers)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=KEEP_CONNECTION_SECONDS)
+        self._client = httpx.AsyncClient(timeout=self._timeout_seconds, headers=self._headers, limits=limits)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -65,26 +70,38 @@ class RemoteEngine:
             await self._client.aclose()
 
     async def speak(self, utterance: Utterance, compute: Compute) -> AsyncGenerator[Piece]:
-        """Stream ``utterance`` from the endpoint. Phonemes given in the text are not sent: it takes none."""
+        """Stream ``utterance`` from the endpoint; closing the iterator closes the request.
+
+        Phonemes given in the text are not sent: the endpoint takes none.
+        """
         del compute  # nothing heavy happens here
+        trimmer = SilenceTrimmer(self.sample_rate)
+        words = estimate_words(utterance, self._pace.characters_per_second)
+        heard = 0
+        async with aclosing(self._stream(self._body(utterance))) as stream:
+            async for samples in stream:
+                sound = trimmer.feed(samples)
+                heard += len(sound)
+                if len(sound):
+                    yield Piece(sound, words)
+                    words = ()
+        if len(tail := trimmer.finish()):
+            yield Piece(tail)
+        self._pace.note(_length(utterance), heard / self.sample_rate * utterance.speed)
+
+    def _body(self, utterance: Utterance) -> dict[str, Any]:
+        text = " ".join(_said(word) for word in utterance.words if _said(word))
         body = {
             "model": self._model,
             "voice": self._voice,
-            "input": " ".join(
-                word.spoken or word.written for word in utterance.words if word.spoken or word.ipa
-            ),
-            "speed": utterance.speed,
+            "input": text,
             "response_format": "pcm",
+            # Without it vLLM-Omni renders all before it sends any.
+            "stream_format": "audio",
         }
-        trimmer = SilenceTrimmer(self.sample_rate)
-        words = estimate_words(utterance, self._characters_per_second)
-        async for samples in self._stream(body):
-            sound = trimmer.feed(samples)
-            if len(sound):
-                yield Piece(sound, words)
-                words = ()
-        if len(tail := trimmer.finish()):
-            yield Piece(tail)
+        # Engines that cannot change their speed refuse the field.
+        speed = {} if utterance.speed == 1.0 else {"speed": utterance.speed}
+        return body | speed | self._parameters
 
     async def _stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Samples]:
         if self._client is None:
@@ -106,13 +123,44 @@ class RemoteEngine:
             raise EngineError(f"{self._url} failed: {error!r}") from None
 
 
+class Pace:
+    """How fast a voice speaks, learnt from what it has said.
+
+    Args:
+        characters_per_second: what is believed before it has said anything.
+        memory: characters said before that weigh as much as those said last.
+        shortest: utterances of fewer characters tell nothing, since their edges weigh too much.
+
+    """
+
+    def __init__(self, characters_per_second: float, *, memory: int = 200, shortest: int = 12) -> None:
+        self.characters_per_second = characters_per_second
+        self._memory = memory
+        self._shortest = shortest
+
+    def note(self, characters: int, seconds: float) -> None:
+        """Learn that ``characters`` took ``seconds`` at the voice's own speed."""
+        if characters < self._shortest or seconds <= 0:
+            return
+        believed = self._memory / self.characters_per_second
+        self.characters_per_second = (self._memory + characters) / (believed + seconds)
+
+
 def estimate_words(utterance: Utterance, characters_per_second: float) -> tuple[TimedWord, ...]:
     """Return when each word is likely to be heard, at an even pace."""
     timed: list[TimedWord] = []
     at = 0.0
     for word in utterance.words:
-        said = word.spoken or (word.written if word.ipa else "")
+        said = _said(word)
         end = at + (len(said) + bool(said)) / (characters_per_second * utterance.speed)
         timed.append(TimedWord(word.written, round(at, 4), round(end, 4)))
         at = end
     return tuple(timed)
+
+
+def _said(word: Word) -> str:
+    return word.spoken or (word.written if word.ipa else "")
+
+
+def _length(utterance: Utterance) -> int:
+    return sum(len(_said(word)) + 1 for word in utterance.words if _said(word))

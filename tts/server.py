@@ -125,6 +125,7 @@ class TtsService:
             voice=voice.voice,
             language=voice.language,
             api_key=os.environ.get(voice.api_key_variable, ""),
+            parameters=voice.parameters,
             sample_rate=voice.sample_rate,
             timeout_seconds=voice.timeout_seconds,
             characters_per_second=voice.characters_per_second,

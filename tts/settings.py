@@ -44,9 +44,14 @@ class RemoteSettings(BaseModel):
     voice: str = Field(description="Name of the voice there.")
     language: str = Field("en", description="BCP 47 tag of text whose language a request does not say.")
     api_key_variable: str = Field("", description="Environment variable that holds the key; empty for none.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of its requests, such as instructions."
+    )
     sample_rate: int = Field(24000, ge=8000, le=48000, description="Rate of its pcm, samples a second.")
     timeout_seconds: float = Field(10.0, gt=0, description="Longest silence on the line.")
-    characters_per_second: float = Field(15.0, gt=0, description="Pace from which word times are estimated.")
+    characters_per_second: float = Field(
+        15.0, gt=0, description="Pace to begin with, from which word times are estimated."
+    )
 
 
 def _engine_of(voice: Any) -> str:

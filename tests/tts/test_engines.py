@@ -1,8 +1,10 @@
 """Remote voices and the phrase cache, over a real endpoint: the mouth itself."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
+import httpx
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def utterance(text: str) -> Utterance:
 
 
 async def test_a_remote_voice_streams(mouth: Mouth) -> None:
-    """An OpenAI-compatible endpoint is a voice: sound in pieces, word times by its pace."""
+    """An OpenAI-compatible endpoint is a voice: sound in pieces, the first before the last is made."""
     engine = RemoteEngine(f"{mouth.url}/v1", model="any", voice="joe")
     await engine.start()
     pieces = [piece async for piece in engine.speak(utterance("The price is $5.20, all in all."), unused)]
@@ -35,6 +37,55 @@ async def test_a_remote_voice_streams(mouth: Mouth) -> None:
     assert len(pieces) > 2
     assert 1.5 < sum(len(piece.samples) for piece in pieces) / engine.sample_rate < 4.0
     assert [word.written for word in pieces[0].words] == ["The", "price", "is", "$5.20,", "all", "in", "all."]
+
+
+async def test_words_of_a_remote_voice_keep_its_pace(mouth: Mouth) -> None:
+    """However wrong the pace was believed to be, after some sentences the last word ends about where sound does."""
+    engine = RemoteEngine(f"{mouth.url}/v1", model="any", voice="joe", characters_per_second=60.0)
+    await engine.start()
+    errors = []
+    for _ in range(5):
+        text = "The museum opens at nine in the morning, and it closes in the evening, except on Mondays."
+        pieces = [piece async for piece in engine.speak(utterance(text), unused)]
+        seconds = sum(len(piece.samples) for piece in pieces) / engine.sample_rate
+        errors.append(abs(pieces[0].words[-1].end - seconds) / seconds)
+    await engine.close()
+    assert errors[-1] < errors[0] / 3
+
+
+async def test_a_closed_utterance_closes_its_request(mouth: Mouth) -> None:
+    """When the caller interrupts, the endpoint stops rendering what nobody will hear."""
+    engine = RemoteEngine(f"{mouth.url}/v1", model="any", voice="joe")
+    await engine.start()
+    text = "This is one of many sentences that nobody will ever hear to its end. " * 50
+    stream = engine.speak(utterance(text), unused)
+    before = await figure(mouth, "tts_server_audio_seconds_total")
+    await anext(stream)
+    assert await figure(mouth, "tts_server_contexts") == 1
+    await stream.aclose()
+    while await figure(mouth, "tts_server_contexts"):
+        await asyncio.sleep(0.05)
+    await engine.close()
+    # All of it would be more than 3 minutes of speech.
+    assert await figure(mouth, "tts_server_audio_seconds_total") - before < 60
+
+
+async def test_further_fields_reach_the_endpoint(mouth: Mouth) -> None:
+    """What an engine wants besides OpenAI's fields is a setting; what it refuses is told in its own words."""
+    parameters = {"response_format": "vorbis"}
+    engine = RemoteEngine(f"{mouth.url}/v1", model="any", voice="joe", parameters=parameters)
+    await engine.start()
+    with pytest.raises(EngineError, match=r"400.*response_format"):
+        await anext(engine.speak(utterance("Hello."), unused))
+    await engine.close()
+
+
+async def figure(mouth: Mouth, name: str) -> float:
+    """Return one of the mouth's metrics for the voice joe, 0 while there is none."""
+    async with httpx.AsyncClient() as http:
+        lines = (await http.get(f"{mouth.url}/metrics")).text.splitlines()
+    found = [line for line in lines if line.startswith(f'{name}{{voice="joe"}}')]
+    return float(found[0].split()[1]) if found else 0.0
 
 
 async def test_a_remote_voice_that_refuses(mouth: Mouth) -> None:
@@ -59,6 +110,7 @@ class FakeEngine:
     """An engine that counts its utterances, and fails when told to."""
 
     sample_rate = 8000
+    language = "en"
 
     def __init__(self) -> None:
         self.spoken = 0

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.agent import load_agent
 from serving.errors import SettingsError
 from serving.settings import load_section
-from tts.settings import PiperSettings, RemoteSettings, TtsSettings
+from tts.settings import KokoroSettings, PiperSettings, RemoteSettings, TtsSettings
 
 
 @pytest.fixture
@@ -42,12 +43,31 @@ def test_voices_of_both_engines(config: Path, monkeypatch: pytest.MonkeyPatch) -
     assert settings.lexicons == {"pharmacy": {"nginx": "engine x"}}
 
 
+def test_the_profile_of_an_llm_style_voice(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile that ships is valid, and its voice is the one that agents without a wish get."""
+    monkeypatch.setenv("OFFHOOK_PROFILE", "qwen3-tts")
+    settings = load_section("tts", TtsSettings)
+    voice = settings.voices[settings.default_voice]
+    assert isinstance(voice, RemoteSettings)
+    assert voice.parameters == {"language": "English"}
+    assert load_agent("concierge").voice == ""
+
+
+def test_a_kokoro_voice(config: Path) -> None:
+    """It needs the name of the voice; the model is the one of the store."""
+    config.write_text('[tts]\ndefault_voice = "a"\n[tts.voices.a]\nengine = "kokoro"\nvoice = "jf_alpha"\n')
+    voice = load_section("tts", TtsSettings).voices["a"]
+    assert voice == KokoroSettings(engine="kokoro", voice="jf_alpha")
+
+
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
         ("[tts]\nport = 99999\n", "port"),
         ("[tts]\nvoicez = 1\n", "voicez"),
         ('[tts.voices.x]\nengine = "flute"\n', "flute"),
+        ('[tts.voices.x]\nengine = "kokoro"\n', "voice"),
+        ('[tts.voices.x]\nengine = "kokoro"\nvoice = "a"\ndevice = "tpu"\n', "device"),
         ('[tts]\ndefault_voice = "nobody"\n', "nobody"),
     ],
 )
