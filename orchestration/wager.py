@@ -20,6 +20,8 @@ FADING = 0.8
 #: Taken for granted until this call has shown something else, seconds.
 FIRST_GAIN = 0.2
 FIRST_WASTE = 0.3
+#: An early start is never thought to gain less, seconds: the ends that gain most are the unsure ones.
+LEAST_GAIN = 0.1
 
 
 class Wager:
@@ -62,7 +64,8 @@ class Wager:
         stands = (CONFIDENCE_WEIGHT * confidence + self._stood) / (
             CONFIDENCE_WEIGHT + self._stood + self._fell
         )
-        return stands * self._gain >= self._price * (1 - stands) * self._waste
+        gain = max(self._gain, LEAST_GAIN)
+        return stands * gain >= self._price * (1 - stands) * self._waste
 
     def _learn(self, now: float, *, stood: bool) -> None:
         if self._since is None:

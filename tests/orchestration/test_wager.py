@@ -37,6 +37,15 @@ def test_a_hesitant_caller_is_not_wagered_on_until_the_turns_stand_again() -> No
     assert later[-1]
 
 
+def test_ends_that_are_confirmed_at_once_do_not_end_early_answers() -> None:
+    """On a machine that decodes slowly both come together; the next end may be one that is waited for."""
+    wager = Wager(0.2)
+    for number in range(40):
+        assert wager.take(eager(0.5), float(number))
+        wager.take({"event": "EndOfTurn"}, number + 0.001)
+    assert wager.take(eager(0.4), 100.0)
+
+
 def test_a_price_of_nothing_takes_every_wager() -> None:
     """However often it was wrong."""
     wager = Wager(0.0)
