@@ -14,7 +14,7 @@ _FRACTIONS = {
     "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
 }  # fmt: skip
 #: Words before a number that is said figure by figure.
-_CODED = "call|dial|text|extension|ext\\.|code|PIN|passcode|password"
+_CODED = "call|dial|extension|ext\\.|code|PIN|passcode|password"
 
 
 class EnglishRules:

@@ -111,3 +111,20 @@ def test_nothing_waits_after_a_flush() -> None:
     splitter.feed("some words", 0.0)
     splitter.flush()
     assert splitter.due is None
+
+
+@given(st.lists(st.tuples(st.text(alphabet="ab1,.!? \n$@", max_size=12), st.floats(0, 2)), max_size=30))
+def test_whatever_the_pace_nothing_is_lost_and_nothing_waits_too_long(steps: list[tuple[str, float]]) -> None:
+    """However slowly text comes, its chunks joined are the text, and no whole word waits beyond its time."""
+    splitter = ClauseSplitter(max_wait_seconds=(0.5, 1.0))
+    now, chunks = 0.0, []
+    for text, pause in steps:
+        chunks += splitter.feed(text, now)
+        now += pause
+        while (due := splitter.due) is not None and due <= now:
+            before = splitter.pending
+            chunks += splitter.tick(due)
+            assert splitter.due is None or splitter.due > due
+            assert len(splitter.pending) < len(before) or " " not in before.strip()[:-1] or "1" in before
+    chunks += splitter.flush()
+    assert "".join(chunks) == "".join(text for text, _ in steps)
