@@ -53,7 +53,7 @@ models: $(VENV)/.installed
 
 # The tests also ask a model that knows more languages than English.
 models-test: models
-	@$(BIN)/offhook models pull whisper-base
+	@$(BIN)/offhook models pull whisper-base kokoro-82m
 
 $(VENV)/.uv: requirements/uv.txt
 	@echo "Virtual environment in $(VENV)"

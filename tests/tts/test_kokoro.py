@@ -16,8 +16,6 @@ from faster_whisper import WhisperModel
 
 import tts.kokoro
 from modelstore import locate
-from modelstore.catalog import select
-from modelstore.pull import pull
 from tts.chunks import chunk_ranges
 from tts.errors import EngineError
 from tts.espeak import Phonemizer
@@ -33,8 +31,7 @@ PARIS = "ðə kˈæpɪTᵊl ɪz pˈæɹɪs,"  # noqa: RUF001 - phonemes
 
 @pytest.fixture(scope="module")
 def net() -> KokoroNet:
-    """Load the network, pulling it where it is not yet here."""
-    pull(select((MODEL,))[0], print)
+    """Load the network; `make models-test` brings it."""
     return KokoroNet(MODEL, VOICE, threads=1, device="cpu")
 
 
