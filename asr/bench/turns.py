@@ -53,15 +53,17 @@ def measure(
     pauses: list[Pause] = []
     for index, clip in enumerate(progress(single)):
         pauses += _pauses(index, clip, player, settings)
-    compared = [{"settings": "in force", **row} for row in _by_half(pauses, settings)]
-    tuned = [pause for pause in pauses if pause.half == HALVES[0]]
-    if tuned:
-        best = min(_grid(settings), key=lambda choice: _cost(tuned, choice))
-        named = ", ".join(f"{name} {getattr(best, name):g}" for name in GRID)
-        compared += [{"settings": f"best on {HALVES[0]}: {named}", **row} for row in _by_half(pauses, best)]
+    chosen_on = [pause for pause in pauses if pause.half == HALVES[0]] or pauses
+    best = min(_grid(settings), key=lambda choice: _cost(chosen_on, choice))
+    compared = [
+        {"settings": name, **row}
+        for name, choice in (("in force", settings), ("best of the grid", best))
+        for row in _by_half(pauses, chosen_on, choice)
+    ]
     return {
         "clips": len(single),
         "pauses": sum(pause.quiet.seconds is not None for pause in pauses),
+        "best_of_the_grid": {name: getattr(best, name) for name in GRID},
         "ear": [_outcome(pauses, at, _waits(pauses, at, settings)) for at in SHOWN],
         "fixed_silence": [_outcome(pauses, at, [at] * len(pauses)) for at in FIXED_SECONDS],
         "at_the_median_delay_of_fixed_silence": compared,
@@ -74,33 +76,43 @@ def _grid(settings: TurnSettings) -> list[TurnSettings]:
     ]
 
 
+def _matched(pauses: list[Pause], settings: TurnSettings) -> dict[str, Any]:
+    """Return the outcome at the threshold with the fewest false cut-offs at fixed silence's median delay."""
+    points = [_outcome(pauses, at, _waits(pauses, at, settings)) for at in END_THRESHOLDS]
+    fitting = [point for point in points if point["median_delay"] <= REFERENCE_SECONDS]
+    return min(fitting or points, key=lambda point: (point["false_cut_offs"], point["mean_delay"]))
+
+
 def _cost(pauses: list[Pause], settings: TurnSettings) -> tuple[float, float]:
-    """Return what is to be small: false cut-offs at the median delay of fixed silence, then the mean delay."""
-    found = _compare(pauses, settings)
-    return found["ear_false_cut_offs"], found["ear_mean_delay"]
+    """Return what is to be small: false cut-offs, then the mean delay."""
+    found = _matched(pauses, settings)
+    return found["false_cut_offs"], found["mean_delay"]
 
 
-def _by_half(pauses: list[Pause], settings: TurnSettings) -> list[dict[str, Any]]:
-    chosen = {half: [pause for pause in pauses if pause.half == half] for half in HALVES}
-    parts = {half: part for half, part in chosen.items() if part}
-    return [{"half": half, **_compare(part, settings)} for half, part in {**parts, "both": pauses}.items()]
+def _by_half(pauses: list[Pause], chosen_on: list[Pause], settings: TurnSettings) -> list[dict[str, Any]]:
+    """Return what each half makes of the threshold that was chosen on one of them."""
+    threshold = _matched(chosen_on, settings)["at"]
+    halves = {half: [pause for pause in pauses if pause.half == half] for half in HALVES}
+    parts = {half: part for half, part in halves.items() if part}
+    return [
+        {"half": half, **_compare(part, threshold, settings)}
+        for half, part in {**parts, "both": pauses}.items()
+    ]
 
 
-def _compare(pauses: list[Pause], settings: TurnSettings) -> dict[str, Any]:
-    """Return the ear's false cut-offs beside those of fixed silence with the same or a longer median delay."""
+def _compare(pauses: list[Pause], threshold: float, settings: TurnSettings) -> dict[str, Any]:
+    """Return the ear's false cut-offs at ``threshold`` beside those of fixed silence."""
     fixed = _outcome(pauses, REFERENCE_SECONDS, [REFERENCE_SECONDS] * len(pauses))
-    ear = [_outcome(pauses, at, _waits(pauses, at, settings)) for at in END_THRESHOLDS]
-    fitting = [point for point in ear if point["median_delay"] <= REFERENCE_SECONDS]
-    best = min(fitting or ear, key=lambda point: point["false_cut_offs"])
+    ear = _outcome(pauses, threshold, _waits(pauses, threshold, settings))
     return {
         "clips": len({pause.clip for pause in pauses}),
         "pauses": sum(pause.quiet.seconds is not None for pause in pauses),
-        "fixed_false_cut_offs": fixed["false_cut_offs"],
-        "ear_false_cut_offs": best["false_cut_offs"],
-        "ratio": round(best["false_cut_offs"] / max(1, fixed["false_cut_offs"]), 3),
-        "eot_threshold": best["at"],
-        "ear_median_delay": best["median_delay"],
-        "ear_mean_delay": best["mean_delay"],
+        "eot_threshold": threshold,
+        "false_cut_offs": ear["false_cut_offs"],
+        "of_fixed_silence": fixed["false_cut_offs"],
+        "ratio": round(ear["false_cut_offs"] / max(1, fixed["false_cut_offs"]), 3),
+        "median_delay": ear["median_delay"],
+        "mean_delay": ear["mean_delay"],
     }
 
 
