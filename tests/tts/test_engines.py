@@ -12,6 +12,9 @@ from tests.tts.conftest import Mouth, free_port
 from tts.cache import CachedEngine, PhraseCache
 from tts.errors import EngineError
 from tts.remote import RemoteEngine
+from tts.schedule import ComputePool
+from tts.sound import RawFormat
+from tts.speaker import Pauses, Speaker
 from tts.speech import Compute, Piece, TimedWord, Utterance
 from tts.spoken import words_for_ear
 
@@ -129,6 +132,17 @@ class FakeEngine:
         if self.fails:
             raise EngineError("broken")
         yield Piece(np.ones(50, dtype=np.float32))
+
+
+async def test_text_is_in_the_voices_language_unless_somebody_says_otherwise() -> None:
+    """A German voice reads figures in German; a request's own language goes before."""
+    for asked, said in ((None, "fünf Kilometer"), ("en", "five kilometers")):
+        engine, pool = FakeEngine(), ComputePool(1)
+        engine.language = "de"
+        speaker = Speaker("a", engine, RawFormat("pcm_s16le", 8000), pool, Pauses(0.0, 0.0), language=asked)
+        words = [word.written async for spoken in speaker.say("5 km") for word in spoken.words]
+        pool.close()
+        assert words == [said]
 
 
 async def test_a_phrase_is_rendered_once() -> None:
