@@ -58,6 +58,7 @@ class SipCall:
 
     Attributes:
         name: what the gateway calls it: the Call-ID, or what stands for one that would need quoting in a URL.
+        called: user name that an incoming call was for; empty: none that can be read.
         ending: why we end it, as the gateway will be told.
         closed: set once the call is over, however it ended.
         on_key: told each key that the other side pressed.
@@ -70,6 +71,7 @@ class SipCall:
         self._native = native
         self._call_id = call_id
         self.name = _name(call_id)
+        self.called = ""
         self.ending = Ending.CALLER
         self.closed = asyncio.Event()
         self.close_reason = ""

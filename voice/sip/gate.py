@@ -49,6 +49,8 @@ class Request:
     address: str
     call_id: str
     in_dialog: bool
+    #: User of the request's URI: whom it is for.
+    user: str = ""
 
 
 class Gate:

@@ -199,6 +199,7 @@ class NativeStack:
             address=address.value.decode("ascii", "replace"),
             call_id=fields.callid.text(),
             in_dialog=bool(fields.to.tag.l),
+            user=fields.uri.user.text(),
         )
 
     def _check(self, message: int) -> Credentials:

@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -219,7 +220,7 @@ class SipService:
         try:
             if self._draining:
                 raise TurnedAwayError(full=False)
-            socket = await self._reach_gateway()
+            socket = await self._reach_gateway(agent=call.called)
             async with socket:
                 await self._answer(call, socket)
         except TurnedAwayError as error:
@@ -245,8 +246,11 @@ class SipService:
         else:
             await call.refuse(503, "Service Unavailable", retry_after=self._settings.retry_after_seconds)
 
-    async def _reach_gateway(self, *, token: str = "") -> ClientConnection:
-        """Return a socket that holds a place for one call; ``token`` names one that the gateway placed.
+    async def _reach_gateway(self, **facts: str) -> ClientConnection:
+        """Return a socket that holds a place for one call.
+
+        Args:
+            facts: ``agent``, who is asked for, or ``dial``, the token of a call that the gateway placed.
 
         Raises:
             TurnedAwayError: there is none.
@@ -254,7 +258,7 @@ class SipService:
         """
         try:
             return await connect(
-                f"{self._media_url}?dial={token}" if token else self._media_url,
+                f"{self._media_url}?{urlencode(facts)}",
                 additional_headers={
                     "authorization": f"Bearer {self._settings.bridge_secret.get_secret_value()}"
                 },
@@ -290,7 +294,7 @@ class SipService:
     async def _dial(self, request: Request) -> Response:
         order = Dial.model_validate_json(await read_body(request, MAX_BODY_BYTES))
         async with contextlib.AsyncExitStack() as holding:
-            socket = await self._reach_gateway(token=order.token)
+            socket = await self._reach_gateway(dial=order.token)
             await holding.enter_async_context(socket)
             call = await self._stack.dial(order.to)
             assert self._group

@@ -47,7 +47,8 @@ class SipSocket(MediaSocket):
             metrics.REFUSALS.labels(self.door, "bad_credentials").inc()
             raise AccessDeniedError(403, "bad_credentials", "only the SIP process may open this")
         facts = self._dialled.spend(socket.query_params.get("dial", ""), time.monotonic()) or {}
-        with self._reception.admit(self.door, agent=facts.get("agent", "")) as place:
+        agent = facts.get("agent", socket.query_params.get("agent", ""))
+        with self._reception.admit(self.door, agent=agent) as place:
             await socket.accept()
             try:
                 start = await self._handshake(socket, self._limit_seconds)

@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 CODECS = {"opus": "opus/16000/1", "pcmu": "pcmu", "pcma": "pcma"}
 #: Calls that the stack itself holds beyond those the gateway takes: being refused, or just over.
 SPARE_CALLS = 16
-#: Addresses whose refusal is not logged again.
-REMEMBERED_ADDRESSES = 1000
+#: Whom a caller may ask for.
+CALLED_USER = re.compile(r"[A-Za-z0-9._+-]{1,64}")
+#: Addresses whose refusal is not logged again, and callers whose call the stack has not told of yet.
+REMEMBERED = 1000
 #: A registrar may take this long to answer, seconds.
 REGISTER_SECONDS = 10.0
 
@@ -89,6 +91,7 @@ class SipStack:
         self._direct: UserAgent | None = None
         self._trunk: UserAgent | None = None
         self._call_ids: dict[int, str] = {}
+        self._called: OrderedDict[str, str] = OrderedDict()
         self._complained: OrderedDict[str, None] = OrderedDict()
 
     async def start(self) -> None:
@@ -194,7 +197,9 @@ class SipStack:
         return agent
 
     def _incoming(self, call: Call) -> None:
-        self._handlers.incoming(SipCall(call, self._runtime, self._native, call_id=call.call_id or ""))
+        incoming = SipCall(call, self._runtime, self._native, call_id=call.call_id or "")
+        incoming.called = self._called.pop(call.call_id or "", "")
+        self._handlers.incoming(incoming)
 
     def _take(self, event: StackEvent) -> None:
         if event.event is Event.CALL_LOCAL_SDP and event.call_id:
@@ -221,14 +226,23 @@ class SipStack:
             cause = "bad_credentials" if credentials else "peer_not_allowed"
             self._handlers.refused(cause)
             self._complain(request, cause)
+        elif verdict is Verdict.PASS and request.method == "INVITE" and not request.in_dialog:
+            self._note_called(request)
         return verdict
+
+    def _note_called(self, request: Request) -> None:
+        """Keep whom a call is for until the stack tells of it."""
+        if CALLED_USER.fullmatch(request.user):
+            self._called[request.call_id] = request.user
+            while len(self._called) > REMEMBERED:
+                self._called.popitem(last=False)
 
     def _complain(self, request: Request, cause: str) -> None:
         """Log the first refusal of an address: scanners knock all day."""
         if request.address in self._complained:
             return
         self._complained[request.address] = None
-        while len(self._complained) > REMEMBERED_ADDRESSES:
+        while len(self._complained) > REMEMBERED:
             self._complained.popitem(last=False)
         logger.warning(
             "SIP %.16r from %s refused: %s; [sip] peers says who may call without credentials",

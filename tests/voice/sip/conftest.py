@@ -137,6 +137,7 @@ def sip(start_sip: StartSip, long_winded: Path) -> Iterator[Sip]:
     with start_sip(
         OFFHOOK_GATEWAY__MAX_CALLS="2",
         OFFHOOK_GATEWAY__AGENT=str(long_winded),
+        OFFHOOK_GATEWAY__AGENTS='["concierge"]',
         OFFHOOK_SIP__USERS='{"alice": "wonderland"}',
     ) as running:
         yield running

@@ -136,6 +136,14 @@ def test_options_are_answered(sip: Sip, tmp_path: Path, transport: str) -> None:
     assert_went_well(sipp(scenarios.OPTIONS, sip.target, tmp_path, "-t", transport))
 
 
+@pytest.mark.parametrize(("asked_for", "answers"), [("concierge", "concierge"), ("nobody", "librarian")])
+def test_the_agent_that_is_asked_for_answers(sip: Sip, tmp_path: Path, asked_for: str, answers: str) -> None:
+    """`sip:NAME@…` reaches the agent of that name; another name the gateway's own."""
+    scenario = scenarios.CALL.replace("sip:offhook@", f"sip:{asked_for}@")
+    assert_went_well(sipp(scenario, sip.target, tmp_path, "-cid_str", f"for-{asked_for}"))
+    assert sip.wait_ended(f"for-{asked_for}")["agent"] == answers
+
+
 def test_keys_both_ways(sip: Sip, quiet: Path, tmp_path: Path) -> None:
     """Keys of the caller's phone come to the agent, which answers them; ours come to the phone (RFC 4733)."""
     with calling(sip, tmp_path, quiet) as (phone, name):
