@@ -81,7 +81,7 @@ def _ask_over_sip(caller: Caller, words: Path) -> str:
         phone.wait_printed("Call established")
         wait_for(lambda: says_paris(stack.gateway_url, phone.call_id), what="an answer over SIP")
         phone.command("hangup")
-        phone.wait_printed("terminated")
+        phone.wait_printed("audio: destroyed")
         return transcribe(stack, phone.heard())
 
 

@@ -71,7 +71,7 @@ def test_interrupts_and_is_answered(sip: Sip, stack: Stack, speak: Speak, tmp_pa
         wait_for(answers, what="an answer")
         phone.command("hangup")
         record = sip.wait_ended(name)
-        phone.wait_printed("terminated")
+        phone.wait_printed("audio: destroyed")
         heard = transcribe(stack, phone.heard()).lower()
     assert record["end_reason"] == "caller hung up"
     assert record["door"] == "sip"

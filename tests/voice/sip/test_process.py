@@ -183,7 +183,7 @@ def _ask(sip: Sip, stack: Stack, words: Path, folder: Path) -> str:
         phone.wait_printed("Call established")
         wait_for(lambda: says_paris(sip.gateway.url, phone.call_id), what="an answer")
         phone.command("hangup")
-        sip.wait_ended(phone.call_id)
+        phone.wait_printed("audio: destroyed")
         return transcribe(stack, phone.heard())
 
 
