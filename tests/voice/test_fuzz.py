@@ -191,7 +191,8 @@ async def fire(fuzz: Fuzz, kind: Callable[[Fuzz], Awaitable[int]], messages: int
         nonlocal left
         while left > 0:
             left -= 1
-            left -= await kind(fuzz) - 1
+            further = await kind(fuzz) - 1
+            left -= further
 
     async with asyncio.TaskGroup() as group:
         for _ in range(AT_ONCE):

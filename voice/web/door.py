@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
@@ -37,6 +38,10 @@ DOOR = "web"
 SAMPLE_RATE = 16_000
 #: pipecat counts output chunks in tens of milliseconds; 20 ms is one Opus packet.
 OUTPUT_CHUNK_10MS = 2
+#: After ``connect_seconds`` a connection is closed within this, seconds.
+CLOSING_SECONDS = 5
+#: How asyncio calls aioice's timer for a question that was not answered.
+LATE_QUESTION = "Transaction.__retry"
 #: The page runs its own script and styles only, and no other site may frame it.
 PAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -114,6 +119,7 @@ class WebDoor:
 
     async def run(self) -> None:
         """Hold the calls of this door until cancelled."""
+        asyncio.get_running_loop().set_exception_handler(_note_failure)
         async with asyncio.TaskGroup() as group:
             self._calls = group
             await asyncio.get_running_loop().create_future()
@@ -173,7 +179,9 @@ class WebDoor:
             for server in self._settings.ice_servers
         ]
         connection = SmallWebRTCConnection(
-            ice_servers=servers, connection_timeout_secs=int(self._settings.connect_seconds)
+            ice_servers=servers,
+            # This door gives up first: two that close a connection at once get into each other's way.
+            connection_timeout_secs=math.ceil(self._settings.connect_seconds) + CLOSING_SECONDS,
         )
         try:
             await connection.initialize(sdp=offer.sdp, type=offer.type)
@@ -283,8 +291,14 @@ def _tell(connection: SmallWebRTCConnection, data: dict[str, Any]) -> None:
 
 
 async def _disconnect(connection: SmallWebRTCConnection) -> None:
-    """Close a connection; aiortc raises where its other end has closed it at the same moment."""
+    """Close a connection; aiortc raises where it was never whole, or is being closed already."""
     try:
         await connection.disconnect()
-    except Exception:
-        logger.exception("connection %s could not be closed in order", connection.pc_id)
+    except Exception as error:
+        logger.info("connection %s could not be closed in order: %s", connection.pc_id, type(error).__name__)
+
+
+def _note_failure(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what failed in a callback; aioice asks once more after its socket has been closed, which is nothing."""
+    if LATE_QUESTION not in repr(context.get("handle")):
+        loop.default_exception_handler(context)

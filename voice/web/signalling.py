@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from voice.errors import SignallingError
 
 MAX_CANDIDATES = 64
+MAX_PORT = 65_535
+CANDIDATE_LINE = "a=candidate:"
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -42,10 +44,7 @@ class Candidate(BaseModel):
         """
         if not self.candidate:
             return None
-        try:
-            parsed = candidate_from_sdp(self.candidate.removeprefix("candidate:"))
-        except (ValueError, AssertionError, IndexError):
-            raise SignallingError("not an ICE candidate") from None
+        parsed = _candidate(self.candidate.removeprefix("candidate:"))
         parsed.sdpMid = self.sdp_mid
         parsed.sdpMLineIndex = self.sdp_mline_index
         return parsed
@@ -73,7 +72,26 @@ def parse_offer(body: bytes) -> Offer:
         raise SignallingError(_describe(error)) from None
     if "m=audio" not in offer.sdp:
         raise SignallingError("sdp: offers no audio")
+    for line in offer.sdp.splitlines():
+        if line.startswith(CANDIDATE_LINE):
+            _candidate(line.removeprefix(CANDIDATE_LINE))
     return offer
+
+
+def _candidate(text: str) -> RTCIceCandidate:
+    """Return an ICE candidate.
+
+    Raises:
+        SignallingError: it is none, or its port is none.
+
+    """
+    try:
+        parsed = candidate_from_sdp(text)
+    except (ValueError, AssertionError, IndexError):
+        raise SignallingError("not an ICE candidate") from None
+    if not 0 <= parsed.port <= MAX_PORT:
+        raise SignallingError("not an ICE candidate: no such port")
+    return parsed
 
 
 def parse_patch(body: bytes) -> Patch:

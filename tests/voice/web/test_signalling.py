@@ -48,8 +48,12 @@ def test_candidates() -> None:
     assert made is not None
     assert (made.ip, made.port, made.sdpMid) == ("192.0.2.1", 54321, "0")
     assert Candidate(candidate="", sdp_mid="0", sdp_mline_index=0).parsed() is None
-    with pytest.raises(SignallingError, match="not an ICE candidate"):
-        Candidate(candidate="candidate:1 1 udp", sdp_mid="0", sdp_mline_index=0).parsed()
+    for wrong in ("candidate:1 1 udp", CANDIDATE.replace("54321", "99999")):
+        with pytest.raises(SignallingError, match="not an ICE candidate"):
+            Candidate(candidate=wrong, sdp_mid="0", sdp_mline_index=0).parsed()
+    offer = {"sdp": f"v=0\r\nm=audio 9\r\na={CANDIDATE.replace('54321', '-1')}", "type": "offer"}
+    with pytest.raises(SignallingError, match="no such port"):
+        parse_offer(json.dumps(offer).encode())
 
 
 @given(st.text(max_size=80))
