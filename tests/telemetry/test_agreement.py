@@ -34,7 +34,7 @@ from voice.caller.line import place_call
 from voice.caller.questions import question_from_text
 
 #: How many calls are held; they take turns at what happens in them.
-CALLS = int(os.environ.get("OFFHOOK_TEST_CALLS", "4"))
+CALLS = int(os.environ.get("OFFHOOK_TEST_CALLS", "3"))
 SECRET = "Smith"
 SAID = (
     ("What is the capital of France?", "And what is the capital of Italy?"),
