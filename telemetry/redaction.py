@@ -9,6 +9,7 @@ remove it. Everything runs here; nothing is asked of any server.
 
 import importlib
 import json
+import logging
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -105,6 +106,8 @@ def _anonymizer() -> Any:
 
 def _analyzer(model: Path) -> Any:
     """Return Presidio's engine with the recognisers that need no network."""
+    # It warns of every kind that the model finds and nobody asked for.
+    logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     import spacy
     from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer, RecognizerRegistry
     from presidio_analyzer.nlp_engine import SpacyNlpEngine

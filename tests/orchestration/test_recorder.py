@@ -1,5 +1,6 @@
 """A call's events become spans, metrics and a cost; read back by a real OTLP receiver and by the waterfall."""
 
+import io
 import json
 from collections.abc import Iterator
 
@@ -7,8 +8,10 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import REGISTRY
+from rich.console import Console
 
 from llm.client import Answer, Try
 from orchestration import callspans, recorder
@@ -19,7 +22,8 @@ from telemetry import names
 from telemetry.cost import Prices
 from telemetry.exporting import BoundedProcessor
 from telemetry.store import SpanStore, SpanStoreExporter
-from telemetry.waterfall import trace_bars
+from telemetry.waterfall import render, trace_bars
+from tests.telemetry.conftest import REPOSITORY
 from tests.telemetry.test_exporting import Collector, running_collector
 
 ENGINE = EngineIdentity("llamacpp", "smollm2-135m-instruct")
@@ -31,7 +35,7 @@ def collector(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[tup
     from pathlib import Path
 
     store = SpanStore(Path(str(tmp_path)) / "calls.sqlite")
-    provider = TracerProvider()
+    provider = TracerProvider(resource=Resource.create({"service.name": "offhook-gateway"}))
     with running_collector() as receiver:
         provider.add_span_processor(BoundedProcessor(OTLPSpanExporter(receiver.endpoint), "recorder"))
         provider.add_span_processor(BoundedProcessor(SpanStoreExporter(store), "recorder-store"))
@@ -51,9 +55,11 @@ def make_recorder(door: str, *, record_content: bool = False) -> CallRecorder:
     )  # fmt: skip
 
 
-def heard(call: CallRecorder, event: str, now: float, text: str = "") -> None:
-    """Let the ear report."""
-    call.turn_info({"event": event, "transcript": text, "words": []}, now)
+def heard(
+    call: CallRecorder, event: str, now: float, text: str = "", last_speech: float | None = None
+) -> None:
+    """Let the ear report; ``last_speech`` is a position in the stream, seconds."""
+    call.turn_info({"event": event, "transcript": text, "words": [], "last_speech": last_speech}, now)
 
 
 def answer(
@@ -80,21 +86,22 @@ def eventful_call(door: str, *, record_content: bool = False) -> CallRecorder:
     call = make_recorder(door, record_content=record_content)
     call.opening("Hello.", "Be kind.")
     t = call._started
+    call.ear_audio(bytes(10 * 8000 * 2), 8000, t + 10.0)
     heard(call, "StartOfTurn", t + 1.0)
-    heard(call, "EagerEndOfTurn", t + 2.0, "What is the")
+    heard(call, "EagerEndOfTurn", t + 2.0, "What is the", 1.8)
     answer(call, t + 2.0, cut=True)
     heard(call, "TurnResumed", t + 2.5)
-    heard(call, "EagerEndOfTurn", t + 3.0, "What is the capital of France?")
+    heard(call, "EagerEndOfTurn", t + 3.0, "What is the capital of France?", 2.8)
     call.tool_called("lookup", "call-1", t + 3.0, t + 3.05, arguments='{"city": "Paris"}', result="[1]")
     moved = [Try("http://127.0.0.1:8083", t + 3.05), Try("http://127.0.0.1:8084", t + 3.1)]
     answer(call, t + 3.05, tries=moved, moves=1)
-    heard(call, "EndOfTurn", t + 3.2, "What is the capital of France?")
+    heard(call, "EndOfTurn", t + 3.2, "What is the capital of France?", 2.8)
     call.audible(t + 3.5)
     call.audible(t + 4.0)
     call.barged_in(t + 3.9)
     heard(call, "StartOfTurn", t + 4.05, "")
     call.audible(t + 4.1)
-    heard(call, "EndOfTurn", t + 5.0, "Thanks.")
+    heard(call, "EndOfTurn", t + 5.0, "Thanks.", 4.7)
     answer(call, t + 5.0)
     call.audible(t + 5.4)
     call.finish("caller hung up")
@@ -261,6 +268,11 @@ def test_the_waterfall_shows_it(collector: tuple[Collector, SpanStore]) -> None:
     assert labels[0] == names.SPAN_CALL
     assert labels.count(names.SPAN_TURN) == 2
     assert {names.SPAN_SPECULATION, names.SPAN_TOOL, names.SPAN_LLM} <= set(labels)
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render(trace_bars(spans), title=""))
+    shown = [line.rstrip() for line in console.export_text().splitlines() if "(gateway)" in line]
+    page = (REPOSITORY / "docs" / "telemetry.md").read_text()
+    assert [line for line in shown[1:] if line not in page] == []
     stored = store.path.read_bytes()
     assert b"capital" not in stored
     assert b"Paris" not in stored

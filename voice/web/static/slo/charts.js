@@ -69,7 +69,7 @@ function clock(seconds, range) {
 }
 
 function timeAxis({ svg, width, height, inner }, since, now) {
-  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+  for (const share of inner < NARROW / 2 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]) {
     const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
     label(svg, LEFT + share * inner, height - 4, clock(since + share * (now - since), now - since), anchor);
   }
