@@ -94,6 +94,10 @@ def body_of(request: Request, ask: Ask) -> dict[str, Any]:
     replica = ask.replica
     model = request.adapter if request.adapter and replica.adapters else replica.model
     body = {**request.body, "model": model, "stream": True, "stream_options": {"include_usage": True}}
+    if replica.continues and (tools := body.get("tools")):
+        # An engine of one's own then holds the arguments to their schema while they are written; OpenAI's takes
+        # the word for schemas of its own kind only, and refuses others.
+        body["tools"] = [{**tool, "function": {**tool["function"], "strict": True}} for tool in tools]
     if limit := body.pop("max_tokens", None):
         body[replica.limit_key] = max(1, limit - ask.said_tokens)
     if not ask.said:

@@ -90,6 +90,19 @@ async def test_a_remote_model_is_told_its_limit_by_the_name_it_knows() -> None:
     assert "max_tokens" not in asked
 
 
+@pytest.mark.parametrize("own", [True, False])
+async def test_ones_own_engine_is_held_to_the_schema_of_a_tool(own: bool) -> None:
+    """vLLM constrains a tool's arguments where they are strict; OpenAI would refuse most schemas."""
+    function = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    async with FakeEngine("Yes", FakeEngine.END).serving() as engine:
+        sources = [Source(Replica(engine.url, "m", continues=own), health_path="")]
+        async with LLMClient(sources, LIMITS) as client:
+            tools = [{"type": "function", "function": function}]
+            async for _ in client.answer({**REQUEST, "tools": tools}):
+                pass
+    assert engine.requests[0]["tools"][0]["function"].get("strict", False) is own
+
+
 async def test_a_second_engine_is_asked_beside_a_slow_one() -> None:
     """The first with words wins; the slow one is let go without being shut out."""
     slow, quick = FakeEngine(FakeEngine.HANG), FakeEngine("Yes", FakeEngine.END)

@@ -12,6 +12,7 @@ from llm.client import Answer, LLMClient
 from llm.engine import LaunchSpec
 from llm.failover import Limits
 from llm.profile import Sampling
+from llm.questions import SYSTEM_PROMPT
 from llm.service import OffhookLLMService
 from llm.sources import Source
 from llm.tools import Tool, ToolRunner, schema_of
@@ -41,7 +42,8 @@ async def test_a_tool_runs_with_arguments_the_model_wrote(vllm_serving: LaunchSp
             client,
             call="c",
             sampling=Sampling(temperature=0, max_tokens=120),
-            system_prompt="You answer the telephone of a bakery.",
+            # Long enough for whole blocks of the prefix cache.
+            system_prompt=f"You answer the telephone of a bakery. {SYSTEM_PROMPT} {SYSTEM_PROMPT}",
             tools=ToolRunner({tool.name: tool}),
             tool_choice="required",
             on_answer=answers.append,
