@@ -4,12 +4,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from pipecat.frames.frames import DataFrame, Frame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 
 #: Called with every TurnInfo message and the monotonic time it arrived at; returns those pipecat is to act on.
 TurnInfoFilter = Callable[[dict[str, Any], float], Iterable[dict[str, Any]]]
 #: Called with the audio just sent (mono 16-bit PCM) and the monotonic time; with None when a new stream begins.
 AudioListener = Callable[[bytes | None, float], None]
+
+
+class EndTurnFrame(DataFrame):
+    """The caller's side says that its turn is over."""
 
 
 class EarService(DeepgramFluxSTTService):
@@ -41,6 +47,13 @@ class EarService(DeepgramFluxSTTService):
         self._on_audio = on_audio
         self._turn_headers = turn_headers
         self._clean = clean
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Process a frame; the ear is told at once that a turn is over."""
+        if isinstance(frame, EndTurnFrame):
+            await self._transport_send_json({"type": "ForceEndTurn"})
+            return
+        await super().process_frame(frame, direction)
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
         kwargs["additional_headers"] = {**kwargs.get("additional_headers", {}), **self._headers}

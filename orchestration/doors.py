@@ -57,6 +57,25 @@ class WebSettings(Section):
     )
 
 
+class RealtimeSettings(Section):
+    """Section ``[realtime]``: calls through the OpenAI Realtime protocol."""
+
+    max_session_seconds: float = Field(3600.0, gt=0, le=86400, description="A session is ended after this.")
+    idle_seconds: float = Field(
+        600.0, gt=0, le=86400, description="A session in which nobody says or writes anything is ended."
+    )
+    max_items: int = Field(1000, ge=1, le=100_000, description="Items of one conversation.")
+    max_buffer_seconds: float = Field(
+        300.0, gt=0, le=3600, description="Sound of one session that may wait to be committed or heard."
+    )
+    max_transcriptions: int = Field(
+        8, ge=1, le=100, description="Recordings of one session that may be transcribed at once."
+    )
+    outbox_events: int = Field(
+        2000, ge=16, le=100_000, description="Events that may wait for a client to read them."
+    )
+
+
 class TwilioSettings(BaseModel):
     """Twilio's account."""
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from asr.settings import AsrSettings
 from llm.settings import LLMSettings
-from orchestration.doors import AccessSettings, PhoneSettings, WebSettings
+from orchestration.doors import AccessSettings, PhoneSettings, RealtimeSettings, WebSettings
 from orchestration.guard import GuardSettings
 from orchestration.trunk import SipSettings
 from orchestration.watch import TelemetrySettings
@@ -62,6 +62,7 @@ class Configuration:
     web: WebSettings
     phone: PhoneSettings
     sip: SipSettings
+    realtime: RealtimeSettings
     telemetry: TelemetrySettings
     guard: GuardSettings
 
@@ -91,6 +92,7 @@ SECTIONS: dict[str, type[Section]] = {
     "web": WebSettings,
     "phone": PhoneSettings,
     "sip": SipSettings,
+    "realtime": RealtimeSettings,
     "telemetry": TelemetrySettings,
     "guard": GuardSettings,
 }
@@ -115,6 +117,7 @@ def load_configuration() -> Configuration:
         web=load_section("web", WebSettings),
         phone=load_section("phone", PhoneSettings),
         sip=load_section("sip", SipSettings),
+        realtime=load_section("realtime", RealtimeSettings),
         telemetry=load_section("telemetry", TelemetrySettings),
         guard=load_section("guard", GuardSettings),
     )

@@ -24,6 +24,7 @@ from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.engine_metrics import EngineMetrics
 from voice.errors import AccessDeniedError
 from voice.phone.door import PhoneDoor
+from voice.realtime.door import RealtimeDoor
 from voice.reception import Reception
 from voice.slo_page import SloPage
 from voice.web.door import WebDoor
@@ -66,6 +67,7 @@ class GatewayService:
         self._gatekeeper = Gatekeeper.from_settings(configuration.access, host=configuration.gateway.host)
         self._web = WebDoor(self._reception, self._gatekeeper, configuration.web)
         self._phone = PhoneDoor(self._reception, self._gatekeeper, configuration.phone, configuration.sip)
+        self._realtime = RealtimeDoor(self._reception, self._gatekeeper, configuration.realtime)
         self._client = client
         self._configuration = configuration
         self._slo = SloPage(
@@ -88,6 +90,7 @@ class GatewayService:
         """Return the doors."""
         return [
             *self._phone.routes(),
+            *self._realtime.routes(),
             Route("/api/calls/{call_id}", self._call),
             *self._slo.routes(),
             *self._web.routes(),
@@ -106,6 +109,7 @@ class GatewayService:
         async with (
             self._reception.client,
             self._reception.tools(),
+            self._realtime,
             httpx.AsyncClient(timeout=POLL_TIMEOUT_SECONDS) as http,
             asyncio.TaskGroup() as group,
         ):

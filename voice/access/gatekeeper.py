@@ -70,13 +70,16 @@ class Gatekeeper:
             )
         return cls(settings, keys)
 
-    def admit(self, connection: HTTPConnection, scope: Scope, *, door: str) -> Visitor:
+    def admit(
+        self, connection: HTTPConnection, scope: Scope, *, door: str, credential: str | None = None
+    ) -> Visitor:
         """Return who this is, if they may use ``scope`` now.
 
         Args:
             connection: the request or socket.
             scope: what they want to do.
             door: for the count of refusals.
+            credential: key or token they show; None: look for it in the Authorization header.
 
         Raises:
             AccessDeniedError: they may not; it has the HTTP status and the counted cause.
@@ -85,7 +88,8 @@ class Gatekeeper:
         try:
             visitor = self._visitor(connection)
             if not visitor.local:
-                visitor = self._identify(visitor.address, scope, bearer(connection))
+                shown = bearer(connection) if credential is None else credential
+                visitor = self._identify(visitor.address, scope, shown)
         except AccessDeniedError as denial:
             metrics.REFUSALS.labels(door, denial.cause).inc()
             raise

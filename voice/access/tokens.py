@@ -27,9 +27,9 @@ class SessionTokens:
         self._secret = secret or secrets.token_hex(SECRET_BYTES)
         self.seconds = seconds
 
-    def mint(self, key_name: str, scope: str, now: float) -> tuple[str, int]:
-        """Return a token and when it ends, in seconds since the epoch."""
-        expires = int(now + self.seconds)
+    def mint(self, key_name: str, scope: str, now: float, *, seconds: float | None = None) -> tuple[str, int]:
+        """Return a token and when it ends, in seconds since the epoch; ``seconds`` is how long it is good for."""
+        expires = int(now + (self.seconds if seconds is None else seconds))
         claims = {"sub": key_name, "scope": scope, "exp": expires, "jti": secrets.token_hex(8)}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM), expires
 
