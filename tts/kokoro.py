@@ -74,13 +74,13 @@ class KokoroEngine:
         if self._net is None:
             raise EngineError(f"voice {self._voice} of {self._model} is not loaded")
         said = await self._pronounce(utterance, self._net)
-        if len(said.symbols) > MAX_SYMBOLS:
-            async for piece in self._speak_halves(utterance, compute):
-                yield piece
-            return
         if not said.symbols:
             return
-        async with aclosing(self._render(self._net, utterance, said, compute)) as pieces:
+        if len(said.symbols) > MAX_SYMBOLS:
+            rendering = self._speak_halves(utterance, compute)
+        else:
+            rendering = self._render(self._net, utterance, said, compute)
+        async with aclosing(rendering) as pieces:
             async for piece in pieces:
                 yield piece
 
