@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
-from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import ClientConnection
 
 from orchestration.restart import RestartBackoff, RestartPolicy
 from orchestration.settings import Configuration
@@ -26,19 +23,14 @@ from voice.errors import AccessDeniedError, SipError
 from voice.sip.bridge import Bridge
 from voice.sip.call import Ending, SipCall
 from voice.sip.stack import Handlers, SipStack
+from voice.sip.uplink import DOOR, TurnedAwayError, Uplink
 
 logger = logging.getLogger(__name__)
 
-DOOR = "sip"
-#: Where the gateway takes our calls.
-MEDIA_PATH = "/phone/sip/media"
 #: An answered call must be acknowledged within this (64 x T1 of RFC 3261), seconds.
 ACK_SECONDS = 32.0
-#: Largest body of an order, and largest message of the gateway, bytes.
+#: Largest body of an order, bytes.
 MAX_BODY_BYTES = 4096
-MAX_MESSAGE_BYTES = 1 << 20
-#: Closing a socket waits this long for the gateway, seconds.
-CLOSE_SECONDS = 1.0
 #: When to try again where the registrar did not register us.
 REGISTER_AGAIN = RestartPolicy(first_delay_seconds=2.0, max_delay_seconds=60.0)
 #: A registrar that answers so means it: the settings are wrong.
@@ -70,19 +62,6 @@ class Keys(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     digits: str = Field(pattern=r"^[0-9*#]{1,32}$")
-
-
-class TurnedAwayError(Exception):
-    """The gateway does not take a call.
-
-    Args:
-        full: all lines are busy; else it cannot answer just now.
-
-    """
-
-    def __init__(self, *, full: bool) -> None:
-        super().__init__("all lines are busy" if full else "the gateway takes no calls just now")
-        self.full = full
 
 
 def for_gateway(handler: Handler) -> Handler:
@@ -126,7 +105,7 @@ class SipService:
             raise SipError("[sip] enabled is false: no calls are taken over SIP")
         if not self._settings.bridge_secret.get_secret_value():
             raise SipError("[sip] bridge_secret is not set; gateway and SIP process must share one")
-        self._media_url = f"ws{configuration.gateway_url.removeprefix('http')}{MEDIA_PATH}"
+        self._uplink = Uplink(configuration)
         self._calls: dict[str, SipCall] = {}
         self._group: asyncio.TaskGroup | None = None
         self._draining = False
@@ -220,7 +199,7 @@ class SipService:
         try:
             if self._draining:
                 raise TurnedAwayError(full=False)
-            socket = await self._reach_gateway(agent=call.called)
+            socket = await self._uplink.open(agent=call.called)
             async with socket:
                 await self._answer(call, socket)
         except TurnedAwayError as error:
@@ -246,41 +225,6 @@ class SipService:
         else:
             await call.refuse(503, "Service Unavailable", retry_after=self._settings.retry_after_seconds)
 
-    async def _reach_gateway(self, **facts: str) -> ClientConnection:
-        """Return a socket that holds a place for one call.
-
-        Args:
-            facts: ``agent``, who is asked for, or ``dial``, the token of a call that the gateway placed.
-
-        Raises:
-            TurnedAwayError: there is none.
-
-        """
-        try:
-            return await connect(
-                f"{self._media_url}?{urlencode(facts)}",
-                additional_headers={
-                    "authorization": f"Bearer {self._settings.bridge_secret.get_secret_value()}"
-                },
-                ssl=_ssl_context() if self._media_url.startswith("wss") else None,
-                open_timeout=self._settings.admission_seconds,
-                close_timeout=CLOSE_SECONDS,
-                max_size=MAX_MESSAGE_BYTES,
-                compression=None,
-                proxy=None,
-            )
-        except InvalidStatus as error:
-            status = error.response.status_code
-            full = status == 503 and "retry-after" not in error.response.headers
-            if status != 503:
-                logger.error("the gateway answered %d: %.200s", status, error.response.body)
-                self._refused("gateway_refused")
-            raise TurnedAwayError(full=full) from None
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            logger.warning("the gateway cannot be reached: %s", error or type(error).__name__)
-            self._refused("no_gateway")
-            raise TurnedAwayError(full=False) from None
-
     async def _carry(self, call: SipCall, socket: ClientConnection) -> None:
         self._calls[call.name] = call
         try:
@@ -294,7 +238,7 @@ class SipService:
     async def _dial(self, request: Request) -> Response:
         order = Dial.model_validate_json(await read_body(request, MAX_BODY_BYTES))
         async with contextlib.AsyncExitStack() as holding:
-            socket = await self._reach_gateway(dial=order.token)
+            socket = await self._uplink.open(dial=order.token)
             await holding.enter_async_context(socket)
             call = await self._stack.dial(order.to)
             assert self._group
@@ -348,11 +292,3 @@ class SipService:
         if call is None:
             raise SipError("no such call in progress over SIP")
         return call
-
-
-def _ssl_context() -> ssl.SSLContext:
-    """Return how a gateway of this machine is reached over TLS: its certificate names its public host."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

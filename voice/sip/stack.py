@@ -1,17 +1,13 @@
 """The SIP stack behind an adapter: baresip, set up for one phone line that answers.
 
-Nothing outside this module, `call.py`, `native.py` and `runtime.py` knows which stack it is.
+Nothing outside this module, `accounts.py`, `call.py`, `native.py` and `runtime.py` knows which stack it is.
 """
 
-import ipaddress
 import logging
-import os
 import re
-import socket
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from baresip import (
     Account,
@@ -26,6 +22,7 @@ from baresip import (
 
 from orchestration.trunk import SipSettings
 from voice.errors import SipError
+from voice.sip.accounts import addresses, configuration, direct_account, hindrance, trunk_account
 from voice.sip.call import SipCall
 from voice.sip.gate import Credentials, Gate, Request, Verdict
 from voice.sip.native import NativeStack
@@ -33,8 +30,6 @@ from voice.sip.runtime import SipRuntime
 
 logger = logging.getLogger(__name__)
 
-#: The stack's names of the codecs. Opus is taken as 16 kHz mono, what the ear hears; it is 48 kHz on the wire.
-CODECS = {"opus": "opus/16000/1", "pcmu": "pcmu", "pcma": "pcma"}
 #: Calls that the stack itself holds beyond those the gateway takes: being refused, or just over.
 SPARE_CALLS = 16
 #: Whom a caller may ask for.
@@ -108,24 +103,24 @@ class SipStack:
             rtp_timeout=max(1, round(self._media_timeout_seconds)),
             # Its warnings are one line for every packet that cannot be read, whoever sent it.
             native_log_level="error",
-            extra_config_text=_configuration(settings),
+            extra_config_text=configuration(settings),
         )
         # The stack itself starts without a word where it can listen nowhere.
-        if reason := _hindrance(settings.host, settings.port):
+        if reason := hindrance(settings.host, settings.port):
             raise SipError(
                 f"cannot listen on {settings.host}:{settings.port}: {reason}; see [sip] host and port"
             )
         try:
             await self._runtime.start(config)
-            if not _hindrance(settings.host, settings.port):
+            if not hindrance(settings.host, settings.port):
                 raise BaresipError("no interface has that address")
             await self._runtime.on_sip_thread(lambda: self._native.watch_requests(self._judge))
             self._runtime.subscribe(self._take)
-            self._direct = await self._user_agent(_direct_account(settings))
+            self._direct = await self._user_agent(direct_account(settings))
             if settings.domain:
-                for address in _addresses(settings.domain):
+                for address in addresses(settings.domain):
                     self._gate.add_peer(address)
-                self._trunk = await self._user_agent(_trunk_account(settings))
+                self._trunk = await self._user_agent(trunk_account(settings))
         except (BaresipError, ValueError) as error:
             raise SipError(
                 f"the SIP stack cannot listen on {settings.host}:{settings.port}: {error}"
@@ -248,75 +243,3 @@ class SipStack:
             "SIP %.16r from %s refused: %s; [sip] peers says who may call without credentials",
             request.method, request.address, cause,
         )  # fmt: skip
-
-
-def _hindrance(host: str, port: int) -> str:
-    """Return why the UDP port cannot be bound; empty: it can."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return os.strerror(error.errno or 0)
-    return ""
-
-
-def _configuration(settings: SipSettings) -> str:
-    """Return what of the stack's configuration file baresip's own settings class has no field for."""
-    lines: dict[str, Any] = {
-        "sip_listen": f"{_bracketed(settings.host)}:{settings.port}",
-        "sip_transports": "udp,tcp",
-        "rtp_ports": f"{settings.first_rtp_port}-{settings.last_rtp_port}",
-        "audio_jitter_buffer_type": "adaptive",
-        "audio_jitter_buffer_ms": f"{settings.jitter_min_ms}-{settings.jitter_max_ms}",
-        "opus_samplerate": 16000,
-        "opus_stereo": "no",
-        "opus_sprop_stereo": "no",
-    }
-    return "".join(f"{key} {value}\n" for key, value in lines.items())
-
-
-def _direct_account(settings: SipSettings) -> str:
-    """Return the account of calls that come in from anywhere, over any transport."""
-    account = Account(
-        user=settings.user,
-        domain=f"{_bracketed(settings.host)}:{settings.port}",
-        password="",
-        reg_interval=0,
-        audio_codecs=tuple(CODECS[name] for name in settings.codecs),
-        extra_params=("catchall=yes", *_nat(settings)),
-    )
-    # The class writes a transport, and the stack would take calls over no other.
-    return account.aor().replace(";transport=udp", "")
-
-
-def _trunk_account(settings: SipSettings) -> Account:
-    return Account(
-        user=settings.user,
-        domain=settings.domain,
-        password=settings.password.get_secret_value(),
-        registrar=settings.proxy or None,
-        reg_interval=settings.register_seconds if settings.registers else 0,
-        transport=settings.transport,
-        audio_codecs=tuple(CODECS[name] for name in settings.codecs),
-        auth_user=settings.auth_user or None,
-        extra_params=("catchall=yes", *_nat(settings)),
-    )
-
-
-def _nat(settings: SipSettings) -> tuple[str, ...]:
-    return ("medianat=stun", f"stunserver=stun:{settings.stun_server}") if settings.stun_server else ()
-
-
-def _addresses(domain: str) -> set[str]:
-    """Return the addresses of a registrar; none where its name is not known now."""
-    host = domain.rpartition(":")[0] if re.search(r":\d+$", domain) else domain
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), None)
-    except OSError as error:
-        logger.warning("[sip] domain = %r: %s; calls from it need [sip] peers", domain, error)
-        return set()
-    return {str(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
