@@ -85,6 +85,7 @@ def _is_a_turn(row: dict[str, Any]) -> bool:
 def _outcome(call: HeldCall) -> dict[str, Any]:
     """Return whether a turn was cut off: ended in several pieces, or answered before it was over."""
     (asked, *_), told = call.script.turns, call.record["turns"] if call.record else []
-    early = asked.answer_began is not None and asked.answer_began < asked.speech_ended
+    spoke = call.script.playout.first_audible_after(asked.speech_began)
+    early = spoke is not None and spoke < asked.speech_ended
     delay = told[-1]["seconds"].get("end_of_turn_delay") if told else None
     return {"cut_off": early or len(told) > 1, "heard": [turn["heard"] for turn in told], "delay": delay}
