@@ -57,7 +57,7 @@ class Floor:
         self.speaker = Speaker(
             on_said=self._said,
             on_sound=echo.played if echo else lambda _: None,
-            on_answer=recorder.answer_begins,
+            on_speech=recorder.speech_begins,
             playback=recorder.playback,
         )
         self._pending = np.zeros(0, np.float32)

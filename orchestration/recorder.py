@@ -186,7 +186,7 @@ class CallRecorder:
         self._last_audible = float("-inf")
         self._heard_seconds = self._llm_seconds = self._wasted_llm_seconds = 0.0
         self._unanswered = self._tools_running = 0
-        self._set_phrase = False
+        self._set_phrase, self._phrases_due = False, 0
         self.last_activity = self._started
         #: Told of a turn when its answer begins to be heard, and when it is over.
         self.on_turn: Callable[[Turn], None] = lambda _: None
@@ -293,6 +293,7 @@ class CallRecorder:
         if now - self._last_audible < SPEAKING_SECONDS:
             self._timeline.mark(Moment.INTERRUPTED, now)
         self._settle(turn_outcome)
+        self._phrases_due = 0
         self._close(self._timeline.turn_started(now))
         self._open = _OpenTurn(self._writer.begin_turn(now))
 
@@ -432,13 +433,17 @@ class CallRecorder:
                     self.on_answered(waited)
 
     def set_phrase(self, now: float) -> None:
-        """A phrase that answers nothing is about to be heard: what sounds until an answer does is no answer."""
-        self._set_phrase = True
+        """A phrase that answers nothing is going to be said: its sound is no answer."""
+        self._phrases_due += 1
         self.last_activity = now
 
-    def answer_begins(self) -> None:
-        """What sounds from now on is an answer of the mind."""
-        self._set_phrase = False
+    def speech_begins(self, *, of_conversation: bool) -> None:
+        """Speech begins to leave; ``of_conversation``: the mind is told of it, so it is no set phrase."""
+        if of_conversation:
+            self._set_phrase = False
+        elif self._phrases_due:
+            self._phrases_due -= 1
+            self._set_phrase = True
 
     def waiting(self, now: float) -> Wait:
         """Return whom the call waits for, and since when."""

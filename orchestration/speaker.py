@@ -8,6 +8,7 @@ still open. :class:`~orchestration.playout.Playout` decides when.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from pipecat.frames.frames import (
     AggregatedTextProgressFrame,
@@ -39,13 +40,20 @@ Word = TTSTextFrame | AggregatedTextProgressFrame
 POSITION = "offhook.position"
 
 
+class OnSpeech(Protocol):
+    """Is told that speech begins to leave."""
+
+    def __call__(self, *, of_conversation: bool) -> None:
+        """Take note of it."""
+
+
 class Speaker(FrameProcessor):
     """See the module's text.
 
     Args:
         on_said: told the words as they are heard.
         on_sound: told the sound (16-bit PCM) as it leaves.
-        on_answer: told that speech which is part of the conversation begins to leave.
+        on_speech: told that speech begins to leave, and whether it is part of the conversation.
         playback: how the carrier plays what it is sent.
 
     """
@@ -55,7 +63,7 @@ class Speaker(FrameProcessor):
         *,
         on_said: Callable[[str], None] = lambda _: None,
         on_sound: Callable[[bytes], None] = lambda _: None,
-        on_answer: Callable[[], None] = lambda: None,
+        on_speech: OnSpeech = lambda *, of_conversation: None,
         playback: Playback | None = None,
     ) -> None:
         super().__init__()
@@ -63,7 +71,7 @@ class Speaker(FrameProcessor):
         self._playout: Playout[Frame] = Playout()
         self._on_said = on_said
         self._on_sound = on_sound
-        self._on_answer = on_answer
+        self._on_speech = on_speech
         self._playback = playback or Playback()
         self._context_began: float | None = None
         self._wake = asyncio.Event()
@@ -126,8 +134,8 @@ class Speaker(FrameProcessor):
             for frame in self._playout.due(time.monotonic()):
                 if isinstance(frame, TTSTextFrame):
                     self._on_said(frame.text)
-                elif isinstance(frame, TTSStartedFrame) and frame.append_to_context:
-                    self._on_answer()
+                elif isinstance(frame, TTSStartedFrame):
+                    self._on_speech(of_conversation=frame.append_to_context)
                 elif isinstance(frame, HeardFrame):
                     frame.heard.set()
                 elif isinstance(frame, TTSAudioRawFrame):

@@ -313,13 +313,28 @@ def test_a_filler_is_no_answer() -> None:
     heard(call, "StartOfTurn", 1.0)
     heard(call, "EndOfTurn", 2.0, "hello")
     call.set_phrase(5.0)
+    call.speech_begins(of_conversation=False)
     call.audible(5.1)
     call.said("One moment, please.")
     assert call.waiting(6.0).whom is Waiting.ENGINE
     assert call.waiting(6.0).quiet == pytest.approx(0.9)
-    call.answer_begins()
+    call.speech_begins(of_conversation=True)
     call.audible(9.0)
     assert call.waiting(9.5).whom is Waiting.CALLER
     (turn,) = call.finish("caller hung up").turns
     assert turn.moments[Moment.AUDIBLE] == 9.0
     assert turn.spoken == ""
+
+
+def test_an_answer_that_leaves_before_the_filler_is_the_answer() -> None:
+    """The mouth was slow, not the mind: what was asked for first is heard first."""
+    call = make_recorder("late-filler")
+    heard(call, "StartOfTurn", 1.0)
+    heard(call, "EndOfTurn", 2.0, "hello")
+    call.speech_begins(of_conversation=True)
+    call.set_phrase(5.0)
+    call.audible(5.1)
+    call.speech_begins(of_conversation=False)
+    call.audible(8.0)
+    (turn,) = call.finish("caller hung up").turns
+    assert turn.moments[Moment.AUDIBLE] == 5.1
