@@ -57,7 +57,9 @@ def stack_specs(configuration: Configuration) -> list[ServerSpec]:
 def _sip(sip: SipSettings, shared: dict[str, str]) -> ServerSpec:
     url = f"http://127.0.0.1:{sip.http_port}/readyz"
     argv = (sys.executable, "-m", "voice.sip")
-    return ServerSpec(name="sip", argv=argv, wait_ready=lambda: _wait_listening(url), env=shared)
+    # The supervisor gives nobody time to drain: it hangs up at once rather than fall silent.
+    env = {**shared, "OFFHOOK_GATEWAY__DRAIN_SECONDS": "0"}
+    return ServerSpec(name="sip", argv=argv, wait_ready=lambda: _wait_listening(url), env=env)
 
 
 async def _wait_listening(url: str) -> None:

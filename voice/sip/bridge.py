@@ -56,6 +56,14 @@ class Bridge:
 
     async def run(self) -> None:
         """Carry the call until either side ends it; the other one is told."""
+        try:
+            await self._carry()
+        except asyncio.CancelledError:
+            await self._call.hang_up()
+            raise
+        await self._end()
+
+    async def _carry(self) -> None:
         self._call.on_key = self._key
         start = {
             "event": "websocket:connected",
@@ -70,10 +78,6 @@ class Bridge:
                     group.create_task(_until_over(work), name=f"sip{work.__name__}")
         except* (_OverError, ConnectionClosed):
             pass
-        except* asyncio.CancelledError:
-            await self._call.hang_up()
-            raise
-        await self._end()
 
     async def _end(self) -> None:
         if not self._call.closed.is_set():

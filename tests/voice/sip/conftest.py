@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import REPOSITORY, Stack, free_ports
 from tests.voice.conftest import Gateway, StartGateway
@@ -140,3 +142,10 @@ def sip(start_sip: StartSip, long_winded: Path) -> Iterator[Sip]:
         OFFHOOK_SIP__USERS='{"alice": "wonderland"}',
     ) as running:
         yield running
+
+
+async def hold_open(connection: ServerConnection) -> None:
+    """A gateway that takes every call and says nothing, where only the SIP process is tried."""
+    with contextlib.suppress(ConnectionClosed):
+        async for _ in connection:
+            pass

@@ -10,9 +10,9 @@ import socket
 from pathlib import Path
 
 import psutil
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import serve
 
-from tests.voice.sip.conftest import Sip, run_sip
+from tests.voice.sip.conftest import Sip, hold_open, run_sip
 from tests.voice.sip.test_process import alone
 from voice.sip.stack import SPARE_CALLS
 
@@ -115,12 +115,6 @@ class Nonsense:
                     f"Content-Length: {length}".encode() if b"-Length" in line else line for line in lines
                 ]
         return b"\r\n".join(lines) or b"x"
-
-
-async def hold_open(connection: ServerConnection) -> None:
-    """A gateway that takes every call and says nothing: what is tried here is the SIP process."""
-    async for _ in connection:
-        pass
 
 
 async def test_nonsense(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from orchestration.settings import load_configuration
 from orchestration.stack import stack_specs
@@ -22,7 +23,7 @@ from tests.conftest import REPOSITORY, Stack, free_ports, stack_environment
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
 from tests.voice.sip.clients import HIGH_RATE, free_udp_port, run_baresip, says_paris, sipp, speech, wait_for
-from tests.voice.sip.conftest import SECRET, Sip, StartSip, run_sip
+from tests.voice.sip.conftest import SECRET, Sip, StartSip, hold_open, run_sip
 
 Speak = Callable[[str], np.ndarray]
 QUESTION = "What is the capital of France?"
@@ -129,6 +130,29 @@ def test_what_cannot_work_ends_in_one_line(tmp_path: Path, settings: dict[str, s
     said = last_words(alone(**settings), tmp_path)
     assert said[-1].startswith("offhook sip: ")
     assert says in said[-1]
+
+
+async def test_a_stop_says_goodbye(tmp_path: Path) -> None:
+    """Where nobody waits for calls to finish, SIGTERM ends them with a BYE, and the process with status 0."""
+    began = asyncio.Event()
+
+    async def take(connection: ServerConnection) -> None:
+        await connection.recv()
+        began.set()
+        await hold_open(connection)
+
+    async with serve(take, "127.0.0.1", 0, compression=None) as gateway:
+        environment = alone(
+            OFFHOOK_GATEWAY__PORT=str(gateway.sockets[0].getsockname()[1]),
+            OFFHOOK_GATEWAY__DRAIN_SECONDS="0",
+        )
+        with run_sip(None, tmp_path, environment) as sip:
+            call = asyncio.ensure_future(asyncio.to_thread(sipp, scenarios.WAITS, sip.target, tmp_path))
+            await began.wait()
+            sip.process.terminate()
+            assert (run := await call).returncode == 0, run.stderr[-1500:]
+            assert await asyncio.to_thread(sip.process.wait, 10) == 0
+    assert "Traceback" not in sip.log()
 
 
 @pytest.fixture(scope="module")
