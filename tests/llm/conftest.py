@@ -117,7 +117,7 @@ def hf_weights(vllm_python: str, embedded_model: None) -> Path:
 
 @pytest.fixture(scope="session")
 def vllm_table(hf_weights: Path) -> dict[str, Any]:
-    """A vLLM profile of the embedded model on two processors."""
+    """A vLLM profile of the embedded model on one processor."""
     return {"name": "vllm-cpu", **vllm_profile.profile(hf_weights)}
 
 

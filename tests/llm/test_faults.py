@@ -18,7 +18,7 @@ from llm.sources import Source
 
 from .fake_engine import FakeEngine, tool
 
-LIMITS = Limits(first_token=0.3, stall=0.3, retry=0.01, patience=0.05)
+LIMITS = Limits(first_token=1.0, stall=1.0, retry=0.01, patience=0.05)
 REQUEST = {
     "messages": [{"role": "user", "content": "Hello?"}],
     "max_tokens": 20,

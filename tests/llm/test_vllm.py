@@ -31,7 +31,7 @@ pytestmark = pytest.mark.vllm
 
 #: The issue's bound for a withdrawn turn, seconds.
 WITHDRAWN_SECONDS = 0.2
-LIMITS = Limits(first_token=30, stall=30, total=60)
+LIMITS = Limits(first_token=60, stall=60, total=180)
 
 
 async def text_of(client: LLMClient, messages: list[dict[str, str]], **more: object) -> tuple[str, Answer]:

@@ -36,7 +36,7 @@ async def test_a_tool_runs_with_arguments_the_model_wrote(vllm_serving: LaunchSp
     day = {"type": "string", "enum": DAYS}
     parameters = {"type": "object", "properties": {"day": day}, "required": ["day"]}
     tool = Tool("opening_hours", "When the bakery is open on a day.", parameters, hours, read_only=True)
-    limits = Limits(first_token=30, stall=30, total=60)
+    limits = Limits(first_token=60, stall=60, total=180)
     async with LLMClient([Source(replica_of(vllm_serving))], limits) as client:
         service = OffhookLLMService(
             client,
