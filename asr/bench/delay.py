@@ -83,10 +83,12 @@ async def _measure(
     ]
     if live:
         completed = [item.completed for item in told if item.completed is not None]
-        rows += [
-            {"what": "WhisperLive: last change of its text", **percentiles([item.text for item in told])},
-            {"what": f"WhisperLive: completed ({len(completed)} of {len(told)})", **percentiles(completed)},
-        ]
+        rows.append(
+            {"what": "WhisperLive: last change of its text", **percentiles([item.text for item in told])}
+        )
+        if completed:
+            what = f"WhisperLive: completed ({len(completed)} of {len(told)})"
+            rows.append({"what": what, **percentiles(completed)})
     confirming = percentiles(confirmations)
     return {
         "clips": len(peers),

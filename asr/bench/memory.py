@@ -17,6 +17,8 @@ PAUSE_SECONDS = 6.0
 WARM_UP_PIECES = 4
 #: Audio in one message, seconds.
 CHUNK_SECONDS = 1.0
+#: Messages after which the server must have read all that was sent.
+CHUNKS_UNDER_WAY = 10
 #: How long the server may take to hear what it was sent, once all has been sent, seconds.
 REST_SECONDS = 300.0
 
@@ -57,10 +59,15 @@ async def _measure(
 
 
 async def _send(client: Caller, data: bytes) -> None:
-    """Send everything as fast as the server reads it."""
+    """Send everything as fast as the server reads it, with no more under way than it takes in a few seconds.
+
+    Answers to the server's pings lie behind what is under way; one that comes too late would end the connection.
+    """
     size = int(CHUNK_SECONDS * SAMPLE_RATE) * 2
-    for offset in range(0, len(data), size):
+    for number, offset in enumerate(range(0, len(data), size), 1):
         await client.socket.send(data[offset : offset + size])
+        if number % CHUNKS_UNDER_WAY == 0:
+            await (await client.socket.ping())
 
 
 def _take_turns(client: Caller) -> int:
