@@ -99,8 +99,10 @@ class Floor:
         messages = [passed for passed in messages if self._wager.take(passed, now)]
         self._recorder.record.declined = self._wager.declined
         for passed in messages:
-            if speaking and passed["event"] == "StartOfTurn":
-                self._recorder.barged_in(silenced_at or now)
+            if passed["event"] == "StartOfTurn":
+                self.speaker.turn_began()
+                if speaking:
+                    self._recorder.barged_in(silenced_at or now)
             self._recorder.turn_info(passed, now)
         if self._dialogue is None:
             return messages

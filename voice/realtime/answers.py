@@ -104,6 +104,13 @@ class Answers:
         response, self.active = self.active, None
         return [Silence(), *send(response.cancel("client_cancelled"))] if response else []
 
+    def give_up(self, response: Response) -> list[Effect]:
+        """Say that a response has failed, if it is still being given and nothing has come of it."""
+        if response is not self.active or response.began:
+            return []
+        self.active = None
+        return [Silence(), *send(response.fail("no answer came in time; try again"))]
+
     def interrupted(self) -> list[Effect]:
         """Cut the response off: the caller speaks. The call itself falls silent."""
         response, self.active = self.active, None

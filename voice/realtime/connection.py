@@ -45,6 +45,10 @@ from voice.realtime.session import Session
 from voice.realtime.transcriber import Transcriber
 from voice.reception import Place
 
+#: A response of which nothing comes for this long has failed, seconds: the mind's own deadlines are shorter.
+ANSWER_SECONDS = 75.0
+#: How often that is looked at, seconds.
+WATCH_SECONDS = 1.0
 #: A client is given this long to read its last events and to close, seconds.
 CLOSE_SECONDS = 1.0
 #: WebSocket close codes of a client that leaves in order (RFC 6455, 7.4.1).
@@ -121,6 +125,7 @@ class Connection:
                     group.create_task(self._read(), name="realtime-read"),
                     group.create_task(self._line.carry(), name="realtime-carry"),
                     group.create_task(self._begin_at_last(), name="realtime-begin"),
+                    group.create_task(self._watch(), name="realtime-watch"),
                 ]
                 writing = group.create_task(self._write(), name="realtime-write")
                 await self._over.wait()
@@ -216,6 +221,17 @@ class Connection:
     async def _begin_at_last(self) -> None:
         await asyncio.sleep(self._start_seconds)
         self._begin()
+
+    async def _watch(self) -> None:
+        """Give up on a response of which nothing comes."""
+        answers = self._session.answers
+        watched, since = answers.active, time.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if answers.active is not watched:
+                watched, since = answers.active, time.monotonic()
+            elif watched and time.monotonic() - since > ANSWER_SECONDS:
+                self._apply(answers.give_up(watched))
 
     def _transcribe(self, wanted: Transcribe) -> None:
         """Have a recording written down; one too many fails at once."""

@@ -144,7 +144,7 @@ class Response:
 
     def fail(self, message: str) -> list[Event]:
         """Say that it failed, and why."""
-        error = {"type": "server_error", "code": "engine_failed", "message": message}
+        error = {"type": "server_error", "code": "no_answer", "message": message}
         return self._end("failed", {"type": "failed", "error": error})
 
     def _end(self, status: str, details: Event | None) -> list[Event]:

@@ -409,9 +409,7 @@ class PipecatCaller(Caller):
         await self.worker.queue_frame(InputAudioRawFrame(audio=audio, sample_rate=RATE, num_channels=1))
 
     async def write(self, text: str) -> None:
-        """Append a message, and run, once the service has taken note that its last response is over."""
-        while self.service._response_active:
-            await asyncio.sleep(0.01)
+        """Append a message to the context, and run: how a pipecat bot begins."""
         message: Any = {"role": "user", "content": text}
         await self.worker.queue_frame(LLMMessagesAppendFrame([message], run_llm=True))
 

@@ -410,6 +410,21 @@ def test_how_a_response_ends(answer: Answer | None, status: str, reason: str | N
     assert driver.session.answers.active is None
 
 
+def test_a_response_of_which_nothing_comes() -> None:
+    """It is given up, once; one whose output has begun is not."""
+    driver = Driver()
+    driver.hear("EndOfTurn", "Hello.")
+    response = driver.session.answers.active
+    assert response is not None
+    (done,) = driver.take(driver.session.answers.give_up(response))
+    assert done["response"]["status"] == "failed"
+    assert not driver.session.answers.give_up(response)
+    driver.hear("EndOfTurn", "Hello again.")
+    driver.session.answers.begun()
+    assert driver.session.answers.active is not None
+    assert not driver.session.answers.give_up(driver.session.answers.active)
+
+
 def test_the_session_object() -> None:
     """An update changes what it names, null takes a setting back, and what is wrong changes nothing."""
     driver = Driver()
