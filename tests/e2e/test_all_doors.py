@@ -18,6 +18,7 @@ from tests.conftest import Stack
 from tests.voice.conftest import silence, spoken, transcribe, write_wav
 from tests.voice.phone.line import carrier_line
 from tests.voice.phone.streams import STREAMS
+from tests.voice.realtime.clients import OpenAICaller
 from tests.voice.sip.clients import run_baresip, says_paris, speech, wait_for
 from tests.voice.web.conftest import open_page
 
@@ -85,10 +86,20 @@ def _ask_over_sip(caller: Caller, words: Path) -> str:
         return transcribe(stack, phone.heard())
 
 
+async def through_realtime(caller: Caller) -> str:
+    """Ask with OpenAI's own SDK; return the transcript it is sent."""
+    client = OpenAICaller(caller.stack.gateway_url)
+    async with client.calling():
+        client.say(caller.question[::2].astype("<i2").tobytes())
+        await client.until(lambda: any("Paris" in said for said in client.said), "an answer")
+    return " ".join(client.said)
+
+
 DOORS: dict[str, Callable[[Caller], Awaitable[str]]] = {
     "web": through_the_browser,
     "twilio": over_the_telephone,
     "sip": over_sip,
+    "realtime": through_realtime,
 }
 
 
