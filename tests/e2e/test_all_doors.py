@@ -5,6 +5,7 @@ and returns the answer as its side has it.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from playwright.async_api import expect
 
-from telemetry.names import CALL_DOOR
+from telemetry.names import CALL_DOOR, SPAN_CALL
 from telemetry.store import SpanStore
 from tests.conftest import Stack
 from tests.voice.conftest import silence, spoken, transcribe, write_wav
@@ -107,12 +108,12 @@ async def test_all_doors_at_once(stack: Stack, tmp_path: Path) -> None:
     """Each caller hears of Paris; `offhook trace` shows one call a door, and no span of another's in it."""
     caller = Caller(stack, await asyncio.to_thread(spoken, stack, QUESTION), tmp_path)
     store = SpanStore(stack.folder / "calls.sqlite")
-    before = {span.trace_id for span in store.calls(1000)}
+    began = time.time()
     answers = await asyncio.gather(*(ask(caller) for ask in DOORS.values()))
     for door, answer in zip(DOORS, answers, strict=True):
         assert "Paris" in answer, door
     async with asyncio.timeout(30):
-        while len(calls := [span for span in store.calls(1000) if span.trace_id not in before]) < len(DOORS):
+        while len(calls := store.since(SPAN_CALL, began)) < len(DOORS):
             await asyncio.sleep(0.1)
     assert sorted(str(call.attributes[CALL_DOOR]) for call in calls) == sorted(DOORS)
     assert len({call.trace_id for call in calls}) == len(DOORS)
