@@ -173,7 +173,7 @@ def chat_messages(items: Iterable[Item]) -> list[dict[str, Any]]:
             if messages and messages[-1].get("tool_calls"):
                 messages[-1]["tool_calls"].append(call)
             else:
-                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+                messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
         else:
             fields = item.fields
             messages.append({"role": "tool", "tool_call_id": fields["call_id"], "content": fields["output"]})

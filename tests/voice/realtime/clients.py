@@ -4,6 +4,7 @@ import abc
 import asyncio
 import base64
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from livekit.agents.types import APIConnectOptions
 from livekit.plugins.openai.realtime import RealtimeModel
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from pipecat.adapters.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
@@ -33,6 +35,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.realtime import events as pipecat_events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
@@ -41,6 +44,12 @@ RATE = 24_000
 #: Milliseconds of sound in a message.
 CHUNK = RATE // 20 * 2
 PATIENCE_SECONDS = 60.0
+
+
+@livekit_llm.function_tool(name="weather", description="Tell how the weather is in a city.")
+async def livekit_weather(city: str) -> str:
+    """Tell how the weather is in a city."""
+    return f"It is snowing in {city}."
 
 
 @function_tool
@@ -305,6 +314,16 @@ class LiveKitCaller(Caller):
                 self._saying += text
             await playing
         self.note_answer(self._saying)
+        async for call in event.function_stream:
+            chat = self.session.chat_ctx.copy()
+            output = f"It is snowing in {json.loads(call.arguments)['city']}."
+            chat.items.append(
+                livekit_llm.FunctionCallOutput(
+                    call_id=call.call_id, name=call.name, output=output, is_error=False
+                )
+            )
+            await self.session.update_chat_ctx(chat)
+            await self.session.generate_reply()
 
     def _transcribed(self, event: Any) -> None:
         if event.is_final:
@@ -348,8 +367,19 @@ class _Watch(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+WEATHER = FunctionSchema(
+    name="weather",
+    description="Tell how the weather is in a city.",
+    properties={"city": {"type": "string"}},
+    required=["city"],
+)
+
+
 class PipecatCaller(Caller):
     """pipecat's own service, in a pipeline."""
+
+    #: Whether the model may call its tool.
+    tools = False
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -357,9 +387,10 @@ class PipecatCaller(Caller):
         ws_url = f"ws{self.url.removeprefix('http')}/v1/realtime"
         transcription = pipecat_events.InputAudioTranscription()
         properties = pipecat_events.SessionProperties(
+            tools=[WEATHER] if self.tools else None,
             audio=pipecat_events.AudioConfiguration(
                 input=pipecat_events.AudioInput(transcription=transcription)
-            )
+            ),
         )
         self.service = OpenAIRealtimeLLMService(
             api_key=self.key,
@@ -369,6 +400,7 @@ class PipecatCaller(Caller):
                 system_instruction="Answer each question with one short sentence.",
             ),
         )
+        self.service.register_function("weather", self._weather)
         pair = LLMContextAggregatorPair(LLMContext())
         before, after = _Watch(self), _Watch(self)
         self.worker = PipelineWorker(
@@ -385,6 +417,9 @@ class PipecatCaller(Caller):
         finally:
             await self.worker.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    async def _weather(self, params: FunctionCallParams) -> None:
+        await params.result_callback(f"It is snowing in {params.arguments['city']}.")
 
     def passed(self, frame: Frame, direction: FrameDirection) -> None:
         """Note what a frame says; each passes one of the two watches of its direction, or both."""

@@ -21,13 +21,6 @@ from tests.conftest import Stack
 from tests.voice.conftest import Gateway, transcribe, wav_bytes
 from tests.voice.realtime.clients import PATIENCE_SECONDS, RATE
 
-WEATHER: Any = {
-    "type": "function",
-    "name": "get_weather",
-    "description": "Get the weather of a city.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-
 
 @contextlib.asynccontextmanager
 async def session(url: str, key: str = "none", **settings: Any) -> AsyncIterator[AsyncRealtimeConnection]:
@@ -119,28 +112,6 @@ async def test_a_recording_sent_at_once(stack: Stack, question: bytes) -> None:
         await events_until(connection, "input_audio_buffer.committed")
         events = await events_until(connection, "response.done")
     assert "Paris" in joined(events, "response.output_audio_transcript.delta")
-
-
-async def test_a_tools_round_trip(stack: Stack) -> None:
-    """The mind calls the client's function; what it returns is in the conversation that is answered next."""
-    instructions = "You are a helpful assistant."
-    async with session(
-        stack.gateway_url, instructions=instructions, tools=[WEATHER], output_modalities=["text"]
-    ) as connection:
-        events = await ask(connection, "How is the weather in Paris?", tool_choice="required")
-        (call,) = [event for event in events if event.type == "response.function_call_arguments.done"]
-        assert call.name == "get_weather"
-        assert "city" in json.loads(call.arguments)
-        assert events[-1].response.output[0].call_id == call.call_id
-        output: Any = {
-            "type": "function_call_output",
-            "call_id": call.call_id,
-            "output": "It is snowing in Paris, minus four degrees.",
-        }
-        await connection.conversation.item.create(item=output)
-        await connection.response.create(response={"tool_choice": "none"})
-        events = await events_until(connection, "response.done")
-    assert "snow" in joined(events, "response.output_text.delta").lower()
 
 
 async def test_truncation(storyteller: Gateway) -> None:
