@@ -74,6 +74,9 @@ class RealtimeSettings(Section):
     outbox_events: int = Field(
         2000, ge=16, le=100_000, description="Events that may wait for a client to read them."
     )
+    outbox_bytes: int = Field(
+        8_388_608, ge=2_097_152, description="Their size: a client that reads too slowly is let go."
+    )
 
 
 class TwilioSettings(BaseModel):

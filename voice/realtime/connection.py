@@ -111,6 +111,7 @@ class Connection:
             on_end=self._end,
         )
         self._outbox: asyncio.Queue[str] = asyncio.Queue(settings.outbox_events)
+        self._outbox_bytes = 0
         self._reason = ""
         self._over = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
@@ -165,6 +166,7 @@ class Connection:
             # Where the client has gone, the reading side says why.
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
                 await self._socket.send_text(text)
+            self._outbox_bytes -= len(text)
             self._outbox.task_done()
 
     async def _say_goodbye(self, writing: asyncio.Task[None]) -> None:
@@ -209,10 +211,12 @@ class Connection:
                     self._line.configure(config)
 
     def _send(self, event: Mapping[str, Any]) -> None:
-        try:
-            self._outbox.put_nowait(json.dumps(event))
-        except asyncio.QueueFull:
+        text = json.dumps(event)
+        if self._outbox.full() or self._outbox_bytes + len(text) > self._settings.outbox_bytes:
             self._end(UNREAD)
+        else:
+            self._outbox_bytes += len(text)
+            self._outbox.put_nowait(text)
 
     def _begin(self) -> None:
         if not self._over.is_set():

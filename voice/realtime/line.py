@@ -119,7 +119,10 @@ class Line:
         if self._begun:
             self._begun.call.end(reason)
         else:
-            self._recorder.finish(reason)
+            record = self._recorder.finish(reason)
+            logger.info(
+                "call %s ended: %s; before it began, trace %s", record.call_id, reason, record.trace_id
+            )
 
     async def wait(self) -> None:
         """Return once the call is over, if it has begun."""
