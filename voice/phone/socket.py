@@ -157,7 +157,7 @@ class MediaSocket:
                     if start := self._carrier.parse_start(await _receive(socket), query):
                         return start
         except TimeoutError:
-            raise HandshakeError(f"no start message within {limit:g} s") from None
+            raise HandshakeError(f"no start message within handshake_seconds = {limit:g}") from None
         except WebSocketDisconnect:
             raise HandshakeError(socket.end_reason) from None
         raise HandshakeError("no start message after connected")
