@@ -149,7 +149,9 @@ class MediaSocket:
         elif socket.client_state is WebSocketState.CONNECTED:
             await socket.close(code=code, reason=bytes(response.body).decode()[:120])
 
-    async def _handshake(self, socket: CallerSocket, limit: float) -> StreamStart:
+    async def _handshake(
+        self, socket: CallerSocket, limit: float, setting: str = "handshake_seconds"
+    ) -> StreamStart:
         query = dict(socket.query_params)
         try:
             async with asyncio.timeout(limit):
@@ -157,7 +159,7 @@ class MediaSocket:
                     if start := self._carrier.parse_start(await _receive(socket), query):
                         return start
         except TimeoutError:
-            raise HandshakeError(f"no start message within handshake_seconds = {limit:g}") from None
+            raise HandshakeError(f"no start message within {setting} = {limit:g}") from None
         except WebSocketDisconnect:
             raise HandshakeError(socket.end_reason) from None
         raise HandshakeError("no start message after connected")

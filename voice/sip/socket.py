@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: Beyond ringing, the SIP process may take this long to begin a call's stream, seconds: 64 x T1 for the ACK.
 MARGIN_SECONDS = 40.0
+#: What :attr:`_limit_seconds` is made of, for messages.
+RING_LIMIT = "[sip] ring_seconds and a margin"
 
 
 class SipSocket(MediaSocket):
@@ -51,7 +53,7 @@ class SipSocket(MediaSocket):
         with self._reception.admit(self.door, agent=agent) as place:
             await socket.accept()
             try:
-                start = await self._handshake(socket, self._limit_seconds)
+                start = await self._handshake(socket, self._limit_seconds, RING_LIMIT)
             except HandshakeError as error:
                 if socket.close_code is None:
                     raise
