@@ -275,7 +275,11 @@ class OffhookLLMService(OpenAILLMService):
         if tool.limits.filler:
             await asyncio.sleep(tool.limits.filler_seconds)
             if not self._speculation_gate.is_speculating:
-                await self.push_frame(TTSSpeakFrame(tool.limits.filler, append_to_context=False))
+                await self.say(tool.limits.filler)
+
+    async def say(self, phrase: str) -> None:
+        """Have the mouth speak ``phrase`` at once; the conversation does not keep it."""
+        await self.push_frame(TTSSpeakFrame(phrase, append_to_context=False))
 
 
 def _caller_spoke_last(request: Mapping[str, Any]) -> bool:

@@ -58,6 +58,7 @@ class Call:
     ) -> None:
         self._agent = agent
         self._prefill = pipeline.prefill
+        self._say = pipeline.say
         self._screening = pipeline.screening
         self._patience = Patience(agent.silence)
         self._recorder = recorder
@@ -170,7 +171,7 @@ class Call:
             match action:
                 case Say(text):
                     self._recorder.set_phrase(now)
-                    await self._worker.queue_frame(TTSSpeakFrame(text, append_to_context=False))
+                    await self._say(text)
                 case HangUp(reason):
                     await asyncio.sleep(GOODBYE_SECONDS)
                     self.end(reason)

@@ -168,17 +168,20 @@ class MindService(OffhookLLMService):
 
 @dataclass(frozen=True)
 class CallPipeline:
-    """A pipeline, and what is worth doing before anybody speaks.
+    """A pipeline, and what is worth doing beside it.
 
     Attributes:
         pipeline: from the door's input to its output.
         prefill: has the engine read the prompt while the greeting is heard.
+        say: speaks a phrase that is no part of the conversation. It starts behind the mind: from the pipeline's
+            beginning it would wait for the very answer whose lateness it excuses.
         screening: finds out who has picked up; None where nobody asks.
 
     """
 
     pipeline: Pipeline
     prefill: Callable[[], Coroutine[Any, Any, None]]
+    say: Callable[[str], Coroutine[Any, Any, None]]
     screening: Screening | None = None
 
 
@@ -271,7 +274,7 @@ def build_pipeline(
             aggregators.assistant(),
         ]
     )
-    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent, tools)), screening)
+    return CallPipeline(pipeline, lambda: mind.prefill(_first_prompt(agent, tools)), mind.say, screening)
 
 
 def _screening(agent: Agent, mind: MindService) -> Screening:
