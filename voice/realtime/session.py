@@ -290,8 +290,10 @@ class Session:
             eager: messages of a turn that may not be over.
 
         """
-        if eager and not self._answers_turns:
-            return None
+        if not self._answers_turns:
+            # The turn may have ended while its early answer was on the way to the mind: it is the answer to an
+            # item of the conversation now, or to nothing.
+            eager = ()
         return self.answers.request(response, self.config, eager)
 
     def overflowed(self) -> list[Effect]:

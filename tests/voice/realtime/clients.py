@@ -44,6 +44,11 @@ RATE = 24_000
 #: Milliseconds of sound in a message.
 CHUNK = RATE // 20 * 2
 PATIENCE_SECONDS = 60.0
+#: With one example: without it the small model's geography is a matter of luck.
+INSTRUCTIONS = """Answer each question with one short sentence.
+
+Question: what is the capital of spain
+Answer: The capital of Spain is Madrid."""
 
 
 @livekit_llm.function_tool(name="weather", description="Tell how the weather is in a city.")
@@ -212,9 +217,7 @@ class AgentsCaller(Caller):
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """Run an agent that has a tool."""
-        agent = RealtimeAgent(
-            name="guide", instructions="Answer each question with one short sentence.", tools=[weather]
-        )
+        agent = RealtimeAgent(name="guide", instructions=INSTRUCTIONS, tools=[weather])
         self._model = OpenAIRealtimeWebSocketModel()
         ws_url = f"ws{self.url.removeprefix('http')}/v1/realtime?model=gpt-realtime"
         settings: Any = {"model_name": "gpt-realtime", "tool_choice": "auto"}
@@ -397,7 +400,7 @@ class PipecatCaller(Caller):
             base_url=ws_url,
             settings=OpenAIRealtimeLLMService.Settings(
                 session_properties=properties,
-                system_instruction="Answer each question with one short sentence.",
+                system_instruction=INSTRUCTIONS,
             ),
         )
         self.service.register_function("weather", self._weather)

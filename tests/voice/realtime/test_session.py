@@ -152,6 +152,18 @@ def test_a_turn_that_may_not_be_over_is_answered_ahead() -> None:
     assert done["response"]["usage"]["input_tokens"] == 7
 
 
+def test_an_early_answer_that_reaches_the_mind_after_the_turn_has_ended() -> None:
+    """It is the answer to that turn, once; a turn that nobody wants answered stays unanswered."""
+    driver = Driver()
+    driver.hear("StartOfTurn")
+    driver.hear("EndOfTurn", "Tell me.")
+    asked = driver.session.request(None, eager=[{"role": "user", "content": "Tell me."}])
+    assert asked is not None
+    assert asked.messages == [{"role": "user", "content": "Tell me."}]
+    driver.session.answers.begun()
+    assert driver.session.request(None, eager=[{"role": "user", "content": "Tell me."}]) is None
+
+
 def test_manual_turns() -> None:
     """What was appended is committed, transcribed, and answered once that is done."""
     driver = Driver(**MANUAL)
