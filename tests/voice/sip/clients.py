@@ -98,7 +98,8 @@ def run_baresip(
     (folder / "accounts").write_text(f"{account};audio_codecs={codecs}\n")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["baresip", "-f", str(folder), "-n", address, "-v", "-s"],
+            # Line by line: what it prints first is less than a block.
+            ["stdbuf", "-oL", "baresip", "-f", str(folder), "-n", address, "-v", "-s"],
             stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip
     client = Baresip(process, folder, port, control)

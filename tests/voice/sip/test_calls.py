@@ -62,7 +62,9 @@ def assert_went_well(run: CompletedProcess[str]) -> None:
 def test_interrupts_and_is_answered(sip: Sip, stack: Stack, speak: Speak, tmp_path: Path) -> None:
     """The caller's phone recorded the greeting's beginning, not its end, and something after it: the question's
     answer."""
-    words = speech(tmp_path / "question.wav", silence(4), speak(QUESTION), silence(60))
+    # A turn is on record when the next one begins.
+    asked = (speak(QUESTION), silence(8), speak(QUESTION))
+    words = speech(tmp_path / "question.wav", silence(4), *asked, silence(60))
     with calling(sip, tmp_path, words) as (phone, name):
 
         def answers() -> list[dict[str, Any]]:
