@@ -85,7 +85,8 @@ async def test_words_are_timed_where_they_sound(engine: PiperEngine) -> None:
     assert [word.written for word in words] == ["One", "of", "the", "best,", "and", "now", "the", "rest."]
     assert all(0 <= word.start <= word.end for word in words)
     assert all(before.start <= after.start for before, after in pairwise(words))
-    assert words[-1].end <= len(samples) / engine.sample_rate + 0.05
+    # The last word may end in quiet that is trimmed away.
+    assert words[-1].end <= len(samples) / engine.sample_rate + 0.1
     loudness = [energy(samples, word.start, word.end, engine.sample_rate) for word in words]
     assert min(loudness) > 10 * energy(samples, words[3].end - 0.01, words[3].end + 0.03, engine.sample_rate)
 

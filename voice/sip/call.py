@@ -122,6 +122,8 @@ class SipCall:
             SipError: it was not, with the status that the other side answered.
 
         """
+        if self.closed.is_set():
+            raise SipError(self.close_reason, status=_status_of(self.close_reason))
         try:
             await self._call.wait_established(seconds)
         except BaresipError as error:
@@ -165,10 +167,14 @@ class SipCall:
 
     def _take(self, event: StackEvent) -> None:
         if event.event is Event.CALL_CLOSED:
-            self.close_reason = event.text or ""
-            if self.close_reason.startswith(NO_SOUND):
-                self.ending = Ending.LOST
-            self.closed.set()
+            self.over(event.text or "")
+
+    def over(self, reason: str) -> None:
+        """Note that the call is over, and why, as the stack says it."""
+        self.close_reason = reason
+        if reason.startswith(NO_SOUND):
+            self.ending = Ending.LOST
+        self.closed.set()
 
     # Sound: mono 16-bit PCM at `sample_rate`, which stays what it was when the call began.
 
@@ -243,3 +249,9 @@ def _name(call_id: str) -> str:
 
 def _resampled(stream: soxr.ResampleStream, audio: bytes) -> bytes:
     return bytes(stream.resample_chunk(np.frombuffer(audio, np.int16)).tobytes())
+
+
+def _status_of(reason: str) -> int:
+    """Return the status that a stack's reason begins with; 0 where there is none."""
+    first = reason.split(" ", 1)[0]
+    return int(first) if first.isdigit() else 0

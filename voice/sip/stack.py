@@ -86,6 +86,9 @@ class SipStack:
         self._direct: UserAgent | None = None
         self._trunk: UserAgent | None = None
         self._call_ids: dict[int, str] = {}
+        #: Calls that ended while one was being placed: their Call-ID, and why.
+        self._over_early: dict[int, tuple[str, str]] = {}
+        self._dialling = 0
         self._called: OrderedDict[str, str] = OrderedDict()
         self._complained: OrderedDict[str, None] = OrderedDict()
 
@@ -161,12 +164,22 @@ class SipStack:
 
         """
         uri, agent = self._route(to)
+        self._dialling += 1
         try:
             call = await agent.dial(uri)
         except (BaresipError, ValueError) as error:
             raise SipError(f"{to!r} cannot be called: {error}") from None
-        # The stack has told of the offer it sent, Call-ID and all, before it tells that the call is placed.
-        return SipCall(call, self._runtime, self._native, call_id=self._call_ids.get(call.handle, ""))
+        finally:
+            self._dialling -= 1
+        # The stack has told of the offer it sent, Call-ID and all, before it tells that the call is placed; a
+        # callee who is quick to refuse may even have ended it by now.
+        call_id, refusal = self._over_early.pop(call.handle, (self._call_ids.get(call.handle, ""), None))
+        if not self._dialling:
+            self._over_early.clear()
+        placed = SipCall(call, self._runtime, self._native, call_id=call_id)
+        if refusal is not None:
+            placed.over(refusal)
+        return placed
 
     def target(self, to: str) -> str:
         """Return the URI of a ``sip:`` URI or a number.
@@ -200,7 +213,9 @@ class SipStack:
         if event.event is Event.CALL_LOCAL_SDP and event.call_id:
             self._call_ids[event.call] = event.call_id
         elif event.event is Event.CALL_CLOSED:
-            self._call_ids.pop(event.call, None)
+            call_id = self._call_ids.pop(event.call, "")
+            if self._dialling:
+                self._over_early[event.call] = (call_id, event.text or "")
         elif event.event is Event.SIPSESS_FAILED:
             self._handlers.refused("at_capacity" if (event.text or "").startswith("486") else "bad_request")
         elif self._trunk and event.ua == self._trunk.handle:
