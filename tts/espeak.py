@@ -1,12 +1,13 @@
 """The server's side of the phonemiser process (:mod:`tts.phonemizer`)."""
 
 import asyncio
-import contextlib
 import json
 import logging
+import socket
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from tts.errors import PhonemizerError
@@ -26,10 +27,22 @@ class PhonemeClause:
     ends_sentence: bool
 
 
+@dataclass(frozen=True)
+class _Process:
+    child: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
 class Phonemizer:
     """A phonemiser process, started when first needed and again when it has died.
 
-    One request is in flight at a time; others wait their turn (a request takes about 0.2 ms).
+    One request is in flight at a time; others wait their turn (a request takes about 0.2 ms). A caller who goes
+    away leaves the process alone: its answer is skipped by number when the next one reads.
+
+    The process is started by :mod:`subprocess`, not by the loop: uvloop forks, and the fork handlers of
+    libraries (OpenTelemetry's) then run Python in the child, where a lock that one of FFmpeg's threads held is
+    never released, and the loop waits for that child for ever. :mod:`subprocess` uses vfork and runs no Python.
 
     Args:
         deadline_seconds: a request not answered in this time kills the process and fails.
@@ -53,12 +66,13 @@ class Phonemizer:
         self._max_characters = max_characters
         self._lock = asyncio.Lock()
         self._waiting = 0
-        self._process: Process | None = None
+        self._numbers = count(1)
+        self._process: _Process | None = None
 
     @property
     def pid(self) -> int | None:
         """Process id of the running phonemiser, if one runs."""
-        return self._process.pid if self._process and self._process.returncode is None else None
+        return self._process.child.pid if self._process and self._process.child.poll() is None else None
 
     async def phonemize(self, voice: str, *texts: str) -> list[list[PhonemeClause]]:
         """Return the clauses of each of ``texts``, spoken by espeak voice ``voice``.
@@ -76,7 +90,7 @@ class Phonemizer:
         self._waiting += 1
         try:
             async with self._lock:
-                answer = await self._ask({"voice": voice, "texts": texts})
+                answer = await self._ask({"number": next(self._numbers), "voice": voice, "texts": texts})
         finally:
             self._waiting -= 1
         if "error" in answer:
@@ -86,58 +100,67 @@ class Phonemizer:
     async def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            process.writer.close()
+            process.child.kill()
+            await asyncio.to_thread(process.child.wait)
 
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        line = json.dumps(request).encode() + b"\n"
         fresh = self.pid is None
-        process = await self._start() if fresh else self._process
-        assert process is not None
+        if fresh:
+            await self._start()
         try:
-            answer = await self._exchange(process, line, self._deadline_seconds)
+            answer = await self._exchange(request, self._deadline_seconds)
         except PhonemizerError:
             await self.close()
             raise
-        except BaseException:
-            await self.close()  # a half-read answer must not meet the next question
-            raise
-        if answer is None:
-            await self.close()
-            if fresh:
-                raise PhonemizerError("the phonemiser process died")
-            logger.warning("the phonemiser process had died; starting another")
-            return await self._ask(request)
-        return answer
+        if answer is not None:
+            return answer
+        await self.close()
+        if fresh:
+            raise PhonemizerError("the phonemiser process died")
+        logger.warning("the phonemiser process had died; starting another")
+        return await self._ask(request)
 
-    async def _start(self) -> Process:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tts.phonemizer", stdin=PIPE, stdout=PIPE, limit=MAX_LINE_BYTES
-        )
+    async def _start(self) -> None:
+        await self.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            child = _launch(theirs.fileno())
         try:
-            hello = await self._exchange(self._process, b"", self._start_seconds)
+            reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE_BYTES)
+        except BaseException:
+            ours.close()
+            child.kill()
+            child.wait()
+            raise
+        self._process = _Process(child, reader, writer)
+        try:
+            hello = await self._exchange({"number": 0}, self._start_seconds)
         except BaseException:
             await self.close()
             raise
         if hello is None or "error" in hello:
             await self.close()
             raise PhonemizerError(hello["error"] if hello else "the phonemiser process did not start")
-        return self._process
 
-    async def _exchange(self, process: Process, line: bytes, seconds: float) -> dict[str, Any] | None:
-        """Send ``line`` and return the answer, or None where the process is gone."""
-        assert process.stdin is not None
-        assert process.stdout is not None
+    async def _exchange(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Send ``request`` and return its answer, or None where the process is gone."""
+        assert self._process is not None
         try:
             async with asyncio.timeout(seconds):
-                process.stdin.write(line)
-                await process.stdin.drain()
-                reply = await process.stdout.readline()
+                self._process.writer.write(json.dumps(request).encode() + b"\n")
+                await self._process.writer.drain()
+                while (reply := await self._process.reader.readline()).endswith(b"\n"):
+                    answer: dict[str, Any] = json.loads(reply)
+                    if answer["number"] == request["number"]:
+                        return answer
         except TimeoutError:
             raise PhonemizerError(f"the phonemiser did not answer within {seconds:g} s") from None
         except (ConnectionError, ValueError):
-            return None
-        return json.loads(reply) if reply.endswith(b"\n") else None
+            pass
+        return None
+
+
+def _launch(connection: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "tts.phonemizer"], stdin=connection, stdout=connection)

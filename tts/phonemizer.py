@@ -3,9 +3,10 @@
 espeak-ng is GPL-3, and so is the ``piper-tts`` wheel that carries it for Python. They are therefore loaded in
 this process only, which the server talks to over pipes and never imports. Run as ``python -m tts.phonemizer``.
 
-Request:  ``{"voice": "en-us", "texts": ["Hello, world."]}``
-Response: ``{"phonemes": [[["həloʊ", ",", false], ["wɜld", ".", true]]]}``: for each text its clauses, each
-with its phonemes, its final punctuation and whether it ends a sentence; or ``{"error": "..."}``.
+Request:  ``{"number": 7, "voice": "en-us", "texts": ["Hello, world."]}``
+Response: ``{"number": 7, "phonemes": [[["həloʊ", ",", false], ["wɜld", ".", true]]]}``: for each text its
+clauses, each with its phonemes, its final punctuation and whether it ends a sentence; or ``{"number": 7,
+"error": "..."}``. ``{"number": 0}`` asks whether it has started.
 """
 
 import importlib.util
@@ -39,12 +40,15 @@ def load_espeak() -> ModuleType:
 
 def answer(espeak: ModuleType, line: str) -> dict[str, Any]:
     """Return the response to one request line."""
+    request = json.loads(line)
+    number = request["number"]
+    if number == 0:
+        return {"number": 0}
     try:
-        request = json.loads(line)
         espeak.set_voice(request["voice"])
-        return {"phonemes": [espeak.get_phonemes(text) for text in request["texts"]]}
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"number": number, "phonemes": [espeak.get_phonemes(text) for text in request["texts"]]}
+    except (TypeError, ValueError, RuntimeError) as error:
+        return {"number": number, "error": f"{type(error).__name__}: {error}"}
 
 
 def main() -> None:
@@ -52,9 +56,8 @@ def main() -> None:
     try:
         espeak = load_espeak()
     except ImportError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        print(json.dumps({"number": 0, "error": str(error)}), flush=True)
         sys.exit(1)
-    print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(espeak, line)), flush=True)
 

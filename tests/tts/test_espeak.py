@@ -63,6 +63,42 @@ async def test_a_cancelled_request_does_not_confuse_the_next(phonemizer: Phonemi
         assert (await phonemizer.phonemize("en-us", "two"))[0][0].phonemes == "tˈuː"
 
 
+async def test_a_cancelled_request_costs_the_others_nothing(phonemizer: Phonemizer) -> None:
+    """The process stays: nobody waits for another one to start."""
+    await phonemizer.phonemize("en-us", "warm")
+    first = phonemizer.pid
+    for _ in range(20):
+        task = asyncio.create_task(phonemizer.phonemize("en-us", "lost " * 200))
+        await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.wait([task])
+    await phonemizer.phonemize("en-us", "two")
+    assert phonemizer.pid == first
+
+
+FORK_HANDLERS = """
+import asyncio, os, time, uvloop
+from tts.espeak import Phonemizer
+
+os.register_at_fork(after_in_child=lambda: time.sleep(60))
+
+async def main():
+    phonemizer = Phonemizer()
+    print((await phonemizer.phonemize("en-us", "two"))[0][0].phonemes)
+    await phonemizer.close()
+
+uvloop.run(main())
+"""
+
+
+def test_no_fork_handler_runs_in_its_start() -> None:
+    """A library's fork handler that hangs in the child, as locks do there, does not hang the server."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK_HANDLERS], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.strip() == "tˈuː"
+
+
 async def test_bounds(phonemizer: Phonemizer) -> None:
     """Too much text and an unknown voice are errors that say so."""
     with pytest.raises(PhonemizerError, match="4000 characters"):
