@@ -1,4 +1,4 @@
-"""Commands that measure the mind: ``offhook bench failover``, ``bench overhead`` and ``bench prefix``.
+"""Commands that measure the mind: ``offhook bench failover``, ``overhead``, ``prefix`` and ``withdrawal``.
 
 What takes long to import is imported by the command that needs it.
 """
@@ -107,6 +107,19 @@ def prefix(profile: str, prompts: int, tokens: int) -> None:
     key = secrets.token_urlsafe()
     spec = spec_of(profile, key)
     _print(_with_engine(spec, key, lambda: measure(spec, api_key=key, prompts=prompts, words=tokens)))
+
+
+@click.command()
+@click.option("--profile", required=True, help="Engine profile of a vLLM or an SGLang, to start and ask.")
+@click.option("--answers", default=50, show_default=True, type=click.IntRange(1), help="Answers to withdraw.")
+@plain_errors
+def withdrawal(profile: str, answers: int) -> None:
+    """Withdraw answers after their first words, and measure when the engine has let go of them."""
+    from llm.bench_withdrawal import measure
+
+    key = secrets.token_urlsafe()
+    spec = spec_of(profile, key)
+    _print(_with_engine(spec, key, lambda: measure(spec, api_key=key, answers=answers)))
 
 
 async def _disturb(

@@ -25,7 +25,7 @@ from llm.process import EngineProcess
 from llm.questions import Transcript
 from llm.replica import Replica
 from llm.sources import Source
-from llm.statistics import percentile
+from telemetry.statistics import percentile
 
 #: Faults and how each is undone: a killed engine is started again, a frozen one goes on.
 FAULTS = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP}

@@ -14,7 +14,7 @@ from llm.failover import Limits, Say
 from llm.questions import shipped
 from llm.replica import Replica
 from llm.sources import Source
-from llm.statistics import percentile
+from telemetry.statistics import percentile
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from llm.engine import LaunchSpec
 from llm.readiness import filler_words
 from llm.replica import Replica
 from llm.sources import Source
-from llm.statistics import percentile
 from llm.tune import PATIENT
+from telemetry.statistics import percentile
 
 
 @dataclass(frozen=True)

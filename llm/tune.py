@@ -30,8 +30,8 @@ from llm.questions import Transcript
 from llm.replica import Replica
 from llm.settings import LLMSettings
 from llm.sources import Source
-from llm.statistics import percentile
 from llm.tune_plan import Candidate, Load, fingerprint
+from telemetry.statistics import percentile
 
 RESULTS_FILE = "results.jsonl"
 #: A candidate that is slower than this is measured as what it is: nothing is cut off early, seconds.

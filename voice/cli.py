@@ -18,7 +18,7 @@ from loguru import logger as pipecat_logger
 from rich.console import Console
 
 from asr.cli import bench as bench_asr
-from llm.bench_cli import failover, overhead, prefix
+from llm.bench_cli import failover, overhead, prefix, withdrawal
 from llm.cli import llm, tune
 from modelstore.cli import models
 from modelstore.errors import ModelError
@@ -87,10 +87,10 @@ main.add_command(tune)
 
 @main.group()
 def bench() -> None:
-    """Measure: whole calls, what watching costs, the ear, the mouth, failover, overhead, cached prefixes."""
+    """Measure: whole calls, what watching costs, the ear, the mouth, the mind."""
 
 
-for measure in (bench_call, bench_asr, bench_tts, bench_watching, failover, overhead, prefix):
+for measure in (bench_call, bench_asr, bench_tts, bench_watching, failover, overhead, prefix, withdrawal):
     bench.add_command(measure)
 
 

@@ -39,6 +39,7 @@ def test_the_profiles_that_ship_are_listed() -> None:
         (bench_cli.failover, ["--profile", "gpu-disaggregated", "--profile", "embedded"], "is 2 processes"),
         (bench_cli.overhead, ["--profile", "none"], "no such profile"),
         (bench_cli.prefix, ["--profile", "none"], "no such profile"),
+        (bench_cli.withdrawal, ["--profile", "none"], "no such profile"),
         (cli.tune, ["gpu-disaggregated"], "tune its decode half"),
     ],
 )
