@@ -8,23 +8,9 @@ from plivo import plivoxml
 from plivo.utils.signature_v3 import validate_v3_signature
 
 from orchestration.doors import PlivoSettings
-from voice.errors import HandshakeError
+from voice.phone.carriers import stream
 from voice.phone.carriers.base import Document, RestRequest, SignatureError, Webhook
-from voice.phone.media import (
-    SAMPLE_RATE,
-    Event,
-    Mark,
-    Other,
-    Stopped,
-    StreamStart,
-    ViolationError,
-    audio_of,
-    digit_of,
-    identifier,
-    parse_object,
-    part,
-    require_format,
-)
+from voice.phone.media import SAMPLE_RATE, Event, StreamStart, identifier, part, require_format
 
 ENCODING = "audio/x-mulaw"
 XML = "application/xml"
@@ -104,12 +90,9 @@ class Plivo:
 
     def parse_start(self, message: str | bytes, query: Mapping[str, str]) -> StreamStart | None:
         """Read ``start``."""
-        try:
-            parsed = parse_object(message)
-        except ViolationError as violation:
-            raise HandshakeError(f"the stream began with {violation}") from None
-        if parsed.get("event") != "start":
-            raise HandshakeError("expected Plivo's start message; event: not start")
+        parsed = stream.opening("Plivo", message)
+        if parsed is None:
+            return None
         start = part(parsed, "start")
         promised = part(start, "mediaFormat")
         require_format(
@@ -119,20 +102,7 @@ class Plivo:
 
     def parse(self, message: str | bytes) -> Event:
         """Read a message of the stream."""
-        parsed = parse_object(message)
-        match parsed.get("event"):
-            case "media":
-                return audio_of(parsed)
-            case "dtmf":
-                return digit_of(part(parsed, "dtmf").get("digit"))
-            case "playedStream":
-                return Mark(str(parsed.get("name", "")))
-            case "clearedAudio" | "error":
-                return Other()
-            case "stop":
-                return Stopped()
-            case _:
-                raise ViolationError("a message of an unknown event")
+        return stream.event_in(message, ignored={"clearedAudio", "error"})
 
     def serializer(self, start: StreamStart) -> PlivoFrameSerializer:
         """Return pipecat's serializer; hanging up is the door's business."""

@@ -7,23 +7,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 
 from orchestration.doors import TelnyxSettings
-from voice.errors import HandshakeError
+from voice.phone.carriers import stream
 from voice.phone.carriers.base import Document, RestRequest, SignatureError, Webhook
-from voice.phone.media import (
-    SAMPLE_RATE,
-    Event,
-    Mark,
-    Other,
-    Stopped,
-    StreamStart,
-    ViolationError,
-    audio_of,
-    digit_of,
-    identifier,
-    parse_object,
-    part,
-    require_format,
-)
+from voice.phone.media import SAMPLE_RATE, Event, StreamStart, identifier, part, require_format
 
 XML = "application/xml"
 ENCODING = "PCMU"
@@ -68,7 +54,7 @@ class Telnyx:
     def answer(self, media_url: str, token: str, call_id: str) -> Document:
         """Return TeXML with a bidirectional stream of mu-law."""
         response = Element("Response")
-        stream = SubElement(
+        media = SubElement(
             SubElement(response, "Connect"),
             "Stream",
             url=f"{media_url}?token={token}",
@@ -76,7 +62,7 @@ class Telnyx:
             bidirectionalCodec=ENCODING,
             codec=ENCODING,
         )
-        SubElement(stream, "Parameter", name="token", value=token)
+        SubElement(media, "Parameter", name="token", value=token)
         return _document(response)
 
     def busy(self) -> Document:
@@ -101,14 +87,9 @@ class Telnyx:
 
     def parse_start(self, message: str | bytes, query: Mapping[str, str]) -> StreamStart | None:
         """Read ``connected`` and ``start``."""
-        try:
-            parsed = parse_object(message)
-        except ViolationError as violation:
-            raise HandshakeError(f"the stream began with {violation}") from None
-        if parsed.get("event") == "connected":
+        parsed = stream.opening("Telnyx", message)
+        if parsed is None:
             return None
-        if parsed.get("event") != "start":
-            raise HandshakeError("expected Telnyx's start message; event: not start")
         start = part(parsed, "start")
         promised = part(start, "media_format")
         require_format(
@@ -116,33 +97,15 @@ class Telnyx:
             (promised.get("encoding"), promised.get("sample_rate"), promised.get("channels")),
             (ENCODING, SAMPLE_RATE, 1),
         )
-        parameters = {
-            str(key): value
-            for key, value in part(start, "custom_parameters").items()
-            if isinstance(value, str)
-        }
         return StreamStart(
             identifier(parsed, "stream_id"),
             identifier(start, "call_control_id", "call_session_id"),
-            {**query, **parameters},
+            {**query, **stream.parameters(start, "custom_parameters")},
         )
 
     def parse(self, message: str | bytes) -> Event:
         """Read a message of the stream."""
-        parsed = parse_object(message)
-        match parsed.get("event"):
-            case "media":
-                return audio_of(parsed)
-            case "dtmf":
-                return digit_of(part(parsed, "dtmf").get("digit"))
-            case "mark":
-                return Mark(str(part(parsed, "mark").get("name", "")))
-            case "connected" | "error":
-                return Other()
-            case "stop":
-                return Stopped()
-            case _:
-                raise ViolationError("a message of an unknown event")
+        return stream.event_in(message, ignored={"connected", "error"})
 
     def serializer(self, start: StreamStart) -> TelnyxFrameSerializer:
         """Return pipecat's serializer; hanging up is the door's business."""

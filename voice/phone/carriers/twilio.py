@@ -9,23 +9,9 @@ from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
 from orchestration.doors import TwilioSettings
-from voice.errors import HandshakeError
+from voice.phone.carriers import stream
 from voice.phone.carriers.base import Document, RestRequest, SignatureError, Webhook
-from voice.phone.media import (
-    SAMPLE_RATE,
-    Event,
-    Mark,
-    Other,
-    Stopped,
-    StreamStart,
-    ViolationError,
-    audio_of,
-    digit_of,
-    identifier,
-    parse_object,
-    part,
-    require_format,
-)
+from voice.phone.media import SAMPLE_RATE, Event, StreamStart, identifier, part, require_format
 
 ENCODING = "audio/x-mulaw"
 XML = "application/xml"
@@ -63,10 +49,10 @@ class Twilio:
 
     def answer(self, media_url: str, token: str, call_id: str) -> Document:
         """Return TwiML with a bidirectional stream."""
-        stream = Stream(url=media_url)
-        stream.parameter(name="token", value=token)
+        media = Stream(url=media_url)
+        media.parameter(name="token", value=token)
         connect = Connect()
-        connect.append(stream)
+        connect.append(media)
         response = VoiceResponse()
         response.append(connect)
         return Document(str(response), XML)
@@ -95,14 +81,9 @@ class Twilio:
 
     def parse_start(self, message: str | bytes, query: Mapping[str, str]) -> StreamStart | None:
         """Read ``connected`` and ``start``."""
-        try:
-            parsed = parse_object(message)
-        except ViolationError as violation:
-            raise HandshakeError(f"the stream began with {violation}") from None
-        if parsed.get("event") == "connected":
+        parsed = stream.opening("Twilio", message)
+        if parsed is None:
             return None
-        if parsed.get("event") != "start":
-            raise HandshakeError("expected Twilio's start message; event: not start")
         start = part(parsed, "start")
         promised = part(start, "mediaFormat")
         require_format(
@@ -110,29 +91,12 @@ class Twilio:
             (promised.get("encoding"), promised.get("sampleRate"), promised.get("channels")),
             (ENCODING, SAMPLE_RATE, 1),
         )
-        parameters = {
-            str(key): value
-            for key, value in part(start, "customParameters").items()
-            if isinstance(value, str)
-        }
+        parameters = stream.parameters(start, "customParameters")
         return StreamStart(identifier(start, "streamSid"), identifier(start, "callSid"), parameters)
 
     def parse(self, message: str | bytes) -> Event:
         """Read a message of the stream."""
-        parsed = parse_object(message)
-        match parsed.get("event"):
-            case "media":
-                return audio_of(parsed)
-            case "dtmf":
-                return digit_of(part(parsed, "dtmf").get("digit"))
-            case "mark":
-                return Mark(str(part(parsed, "mark").get("name", "")))
-            case "connected":
-                return Other()
-            case "stop":
-                return Stopped()
-            case _:
-                raise ViolationError("a message of an unknown event")
+        return stream.event_in(message, ignored={"connected"})
 
     def serializer(self, start: StreamStart) -> TwilioFrameSerializer:
         """Return pipecat's serializer; hanging up is the door's business."""
