@@ -19,6 +19,8 @@ LEVEL_VARIABLE = "OFFHOOK_LOG_LEVEL"
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(ids)s"
 #: Loggers whose INFO is noise.
 NOISY = ("httpx", "httpx2", "uvicorn.error")
+#: uvicorn says so, as an error, of every websocket refused with a proper response (Kludex/uvicorn#3138).
+SPURIOUS = "ASGI callable returned without completing handshake."
 
 _ids: ContextVar[dict[str, str]] = ContextVar("offhook_log_ids", default={})  # noqa: B039 - never mutated
 
@@ -40,6 +42,7 @@ def configure() -> None:
     logging.basicConfig(level=os.environ.get(LEVEL_VARIABLE, "INFO"), handlers=[handler])
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != SPURIOUS)
 
 
 class TextFormatter(logging.Formatter):

@@ -1,10 +1,11 @@
-"""A server with a websocket that echoes, to run as a process of its own: ``python -m tests.serving.small_server``."""
+"""A server with a websocket that echoes and one that refuses: ``python -m tests.serving.small_server``."""
 
 import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
 
+from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -20,8 +21,8 @@ class SmallService:
         self._fault = fault
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the echo."""
-        return [WebSocketRoute("/echo", self._echo)]
+        """Return the echo, and the refusal."""
+        return [WebSocketRoute("/echo", self._echo), WebSocketRoute("/closed", self._refuse)]
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Be ready at once, or fail."""
@@ -37,6 +38,10 @@ class SmallService:
                 await socket.send_text(await socket.receive_text())
         except WebSocketDisconnect:
             return
+
+    async def _refuse(self, socket: WebSocket) -> None:
+        await socket.receive()
+        await socket.send_denial_response(Response("not now", status_code=503))
 
 
 if __name__ == "__main__":

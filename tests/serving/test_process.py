@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 REPOSITORY = Path(__file__).parents[2]
 #: Long enough for a loaded machine; nothing here waits that long where all is well.
@@ -160,3 +160,16 @@ async def test_a_message_over_the_limit_ends_that_connection_alone() -> None:
         async with connect(f"ws://127.0.0.1:{port}/echo") as call:
             await call.send("hello")
             assert await call.recv() == "hello"
+
+
+async def test_a_refused_websocket_is_no_error() -> None:
+    """Who is refused gets the response; the log stays empty."""
+    port = free_port()
+    with server(port) as process:
+        await asyncio.to_thread(wait_for, port, 200, "ready")
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(f"ws://127.0.0.1:{port}/closed")
+        assert (refusal.value.response.status_code, refusal.value.response.body) == (503, b"not now")
+        process.send_signal(signal.SIGINT)
+        _, log = await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
+    assert log == ""
