@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from asr.ear import Ear
 from asr.engine import Engine
 from asr.errors import AsrError, MessageError
-from asr.events import Action, DecodeRequest, EndRequest, Kind, TurnEvent
+from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, Kind, TurnEvent
 from asr.guard import believed
 from asr.scheduler import Priority
 from asr.settings import AsrSettings
@@ -38,6 +38,10 @@ PRIORITIES = {
     Kind.AHEAD: Priority.EAGER,
     Kind.PARTIAL: Priority.PARTIAL,
 }
+
+
+#: What the models will say to something that was asked of them.
+Answer = asyncio.Future[Transcript | None] | asyncio.Future[Transcript] | asyncio.Future[float]
 
 
 class Dialect(Protocol):
@@ -92,7 +96,7 @@ class Connection:
         self._settings = settings
         self._spans = spans
         self._outgoing: asyncio.Queue[str | None] = asyncio.Queue(settings.max_queued_messages)
-        self._waiting: set[asyncio.Future[Transcript | None] | asyncio.Future[float]] = set()
+        self._waiting: set[Answer] = set()
         self._settled = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started = time.monotonic()
@@ -192,16 +196,20 @@ class Connection:
                 self._send(self._dialect.heard(action))
             elif isinstance(action, DecodeRequest):
                 self._decode(action)
+            elif isinstance(action, AlignRequest):
+                self._align(action)
             else:
                 self._judge(action)
 
     def _decode(self, request: DecodeRequest) -> None:
+        words = request.kind is Kind.FINAL or self._dialect.word_times
         job = DecodeJob(
             audio=self._ear.slice(request.start, request.end),
             offset=request.start,
             language=self._dialect.language,
             keyterms=self._dialect.keyterms,
-            words=request.words or self._dialect.word_times,
+            words=words,
+            align_later=request.kind in (Kind.EAGER, Kind.AHEAD) and not words,
         )
         future = self._engine.decode(self, self._dialect.model, PRIORITIES[request.kind], job)
         self._waiting.add(future)
@@ -216,6 +224,16 @@ class Connection:
             sure = believed(transcript, request.speech_probability, self._settings.decode)
             self._act(self._ear.turns.transcribed(request, transcript if sure else None))
 
+    def _align(self, request: AlignRequest) -> None:
+        assert request.transcript.align is not None
+        future = self._engine.align(request.transcript.align)
+        self._waiting.add(future)
+        future.add_done_callback(lambda done: self._aligned(request, done))
+
+    def _aligned(self, request: AlignRequest, future: "asyncio.Future[Transcript]") -> None:
+        with self._taking(future):
+            self._act(self._ear.turns.aligned(request, future.result()))
+
     def _judge(self, request: EndRequest) -> None:
         future = self._engine.judge(self._ear.slice(request.start, request.end))
         self._waiting.add(future)
@@ -226,7 +244,7 @@ class Connection:
             self._act(self._ear.turns.judged(request, future.result()))
 
     @contextlib.contextmanager
-    def _taking(self, future: "asyncio.Future[Transcript | None] | asyncio.Future[float]") -> Iterator[None]:
+    def _taking(self, future: Answer) -> Iterator[None]:
         """Take a result: nothing after a cancellation, and an error ends the connection, not the loop."""
         self._waiting.discard(future)
         try:

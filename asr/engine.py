@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -65,6 +65,7 @@ class Engine:
             _Lane(Priority.FILE if number == lanes - 1 else Priority.EAGER) for number in range(lanes)
         ]
         self._decoder = ThreadPoolExecutor(lanes, thread_name_prefix="asr-decode")
+        self._aligner = ThreadPoolExecutor(1, thread_name_prefix="asr-align")
         # smart-turn is asked while the turn is being decoded, and must not wait for that.
         self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn")
 
@@ -109,6 +110,10 @@ class Engine:
             lane.work.set()
         return future
 
+    def align(self, align: Callable[[], Transcript]) -> asyncio.Future[Transcript]:
+        """Find the times of a transcript's words (:attr:`asr.transcript.Transcript.align`)."""
+        return asyncio.get_running_loop().run_in_executor(self._aligner, align)
+
     def judge(self, audio: Samples) -> asyncio.Future[float]:
         """Ask smart-turn about ``audio``."""
         return asyncio.get_running_loop().run_in_executor(self._judge, self._end, audio)
@@ -121,6 +126,7 @@ class Engine:
                     group.create_task(self._run(lane), name="asr-lane")
         finally:
             self._decoder.shutdown(wait=False, cancel_futures=True)
+            self._aligner.shutdown(wait=False, cancel_futures=True)
             self._judge.shutdown(wait=False, cancel_futures=True)
             for future in self._futures.values():
                 future.cancel()

@@ -23,7 +23,6 @@ class DecodeRequest:
         kind: what it is for.
         start: stream time of the first sample, seconds.
         end: stream time after the last sample, seconds.
-        words: whether word times are wanted as well.
         speech_probability: mean VAD probability of what was taken for speech in this turn.
 
     """
@@ -31,8 +30,14 @@ class DecodeRequest:
     kind: Kind
     start: float
     end: float
-    words: bool
     speech_probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class AlignRequest:
+    """Find the times of the words of a transcript that may be a turn's last (``Transcript.align``)."""
+
+    transcript: Transcript
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,4 +80,4 @@ class TurnEvent:
     trigger: Trigger | None = None
 
 
-Action = TurnEvent | DecodeRequest | EndRequest
+Action = TurnEvent | DecodeRequest | AlignRequest | EndRequest

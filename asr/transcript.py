@@ -1,6 +1,6 @@
 """What decoding a stretch of audio gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -37,6 +37,8 @@ class Transcript:
         average_log_probability: mean log probability of a token.
         no_speech_probability: probability of Whisper's no-speech token, 0 to 1.
         compression_ratio: length of the text over its zlib length; high where it repeats itself.
+        align: returns the same with the times of its words; blocks for tens of milliseconds. None where they are
+            known or were not asked for.
 
     """
 
@@ -48,6 +50,7 @@ class Transcript:
     average_log_probability: float = 0.0
     no_speech_probability: float = 0.0
     compression_ratio: float = 0.0
+    align: "Callable[[], Transcript] | None" = field(default=None, repr=False, compare=False)
 
     @property
     def confidence(self) -> float:

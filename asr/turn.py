@@ -4,14 +4,15 @@ One :class:`TurnDetector` follows one stream. It is told the VAD probability of 
 and the end probabilities it asked for, and answers with events for the client and requests for the models.
 
 The whole turn is decoded at the first sign that the voice falls, before the VAD calls it quiet. If speech goes
-on, that decode was a partial; if it does not, it is the transcript of the turn, some 50 ms earlier.
+on, that decode was a partial; if it does not, it is the transcript of the turn, some 50 ms earlier. An early end
+is announced with it at once; the times of its words follow while the quiet goes on.
 """
 
 import enum
 
 from asr.completeness import completeness
 from asr.confidence import Thresholds, confidence, needed_quiet, prior
-from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
+from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, join, of_words
 
@@ -65,6 +66,7 @@ class TurnDetector:
         self._ahead = None
         self._eager: DecodeRequest | None = None
         self._eager_transcript: Transcript | None = None
+        self._untimed: Transcript | None = None
         self._end_request: EndRequest | None = None
         self._end_log_odds: float | None = None
 
@@ -107,6 +109,16 @@ class TurnDetector:
             self._partial = None
             return self._partially_transcribed(transcript)
         return []
+
+    def aligned(self, request: AlignRequest, timed: Transcript) -> list[Action]:
+        """Take a transcript with the times of its words."""
+        if request.transcript is not self._untimed:
+            return []
+        self._untimed = None
+        self._eager_transcript = timed
+        if self._current is request.transcript:
+            self._current = timed
+        return self._decide()
 
     def dropped(self, request: DecodeRequest) -> None:
         """Note that a partial was not decoded, because there was too much else to do."""
@@ -217,7 +229,7 @@ class TurnDetector:
             oldest = self._now - self._settings.commit_seconds
             self._turn_start = self._window_start = max(self._window_start, oldest)
         self._next_partial = self._now + self._partial_interval
-        return self._request(kind, words=kind is not Kind.PARTIAL)
+        return self._request(kind)
 
     def _maybe_commit(self) -> list[Action]:
         long = self._now - self._window_start >= self._settings.max_window_seconds
@@ -275,6 +287,9 @@ class TurnDetector:
         actions: list[Action] = []
         if transcript.text:
             actions = self._understood(transcript)
+            if transcript.align:
+                self._untimed = transcript
+                return [*actions, *self._decide(), AlignRequest(transcript)]
         elif self._current.text or self._committed:
             # Words were believed a moment ago; a decode that lost them does not unsay them.
             self._eager_transcript = self._current
@@ -285,7 +300,7 @@ class TurnDetector:
 
     def _decide(self) -> list[Action]:
         if self._forced and self._eager_transcript is not None:
-            return [self._end(self._forced)]
+            return [] if self._untimed else [self._end(self._forced)]
         if self._eager_transcript is None or self._end_log_odds is None or not self._announced:
             return []
         actions: list[Action] = []
@@ -294,14 +309,14 @@ class TurnDetector:
             self._eager_announced = True
             actions.append(self._event(EventType.EAGER_END))
         quiet = self._now - self._last_speech
-        if self._run_start is None and quiet >= self.needed_quiet():
+        if not self._untimed and self._run_start is None and quiet >= self.needed_quiet():
             sure = self._confidence() >= self.thresholds.end
             actions.append(self._end(Trigger.MODEL if sure else Trigger.TIMEOUT))
         return actions
 
-    def _request(self, kind: Kind, *, words: bool = True) -> DecodeRequest:
+    def _request(self, kind: Kind) -> DecodeRequest:
         probability = self._speech_sum / max(1, self._speech_windows)
-        return DecodeRequest(kind, self._window_start, self._now, words, probability)
+        return DecodeRequest(kind, self._window_start, self._now, probability)
 
     def needed_quiet(self) -> float:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""

@@ -1,8 +1,8 @@
 """Whisper itself: batches of short audio in, transcripts out. Blocking; runs in the engine's thread."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class DecodeJob:
         language: ISO 639-1 code; None to detect it.
         keyterms: words and names to expect.
         words: whether word times are wanted.
+        align_later: whether they may be asked for afterwards (:attr:`asr.transcript.Transcript.align`), instead.
         task: ``transcribe`` or ``translate``.
 
     """
@@ -45,6 +46,7 @@ class DecodeJob:
     language: str | None = "en"
     keyterms: tuple[str, ...] = ()
     words: bool = False
+    align_later: bool = False
     task: str = "transcribe"
 
     @property
@@ -191,12 +193,35 @@ class Whisper:
             for job, result in zip(jobs, results, strict=True)
         ]
         words = self._align(jobs, encoded, found, tokenizer)
-        return [
+        transcripts = [
             self._transcript(job, tokenizer, result, job_pieces, job_words, language)
             for job, result, job_pieces, job_words, language in zip(
                 jobs, results, found, words, languages, strict=True
             )
         ]
+        return [
+            replace(transcript, align=self._aligner(transcript, job, encoded, row, found[row], tokenizer))
+            if job.align_later and transcript.text
+            else transcript
+            for row, (transcript, job) in enumerate(zip(transcripts, jobs, strict=True))
+        ]
+
+    def _aligner(
+        self,
+        transcript: Transcript,
+        job: DecodeJob,
+        encoded: Any,
+        row: int,
+        found: list[Piece],
+        tokenizer: Tokenizer,
+    ) -> Callable[[], Transcript]:
+        own = _rows(encoded, [row]) if encoded.shape[0] > 1 else encoded
+
+        def align() -> Transcript:
+            (words,) = self._align([replace(job, words=True)], own, [found], tokenizer)
+            return replace(transcript, words=_told(words, transcript.text) or transcript.words, align=None)
+
+        return align
 
     def _align(
         self, jobs: Sequence[DecodeJob], encoded: Any, found: list[list[Piece]], tokenizer: Tokenizer
@@ -233,7 +258,7 @@ class Whisper:
         clean = spoken(text)
         return Transcript(
             text=clean,
-            words=words if clean == text else tuple(word for word in words if word.text in clean.split()),
+            words=words if clean == text else _told(words, clean),
             segments=tuple(
                 Segment(
                     tokenizer.decode(list(piece.tokens)).strip(),
@@ -249,6 +274,12 @@ class Whisper:
             no_speech_probability=float(result.no_speech_prob),
             compression_ratio=compression_ratio(text),
         )
+
+
+def _told(words: Sequence[Word], text: str) -> tuple[Word, ...]:
+    """Return those of ``words`` that stand in ``text``, from which asides such as "[music]" were taken."""
+    told = text.split()
+    return tuple(word for word in words if word.text in told)
 
 
 def _rows(encoded: Any, rows: Sequence[int]) -> Any:

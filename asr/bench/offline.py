@@ -13,7 +13,7 @@ from asr.completeness import completeness
 from asr.confidence import Thresholds
 from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
 from asr.ear import Ear
-from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, TurnEvent
+from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, TurnEvent
 from asr.guard import believed
 from asr.settings import DecodeSettings, TurnSettings
 from asr.transcript import Transcript
@@ -147,6 +147,9 @@ class OfflineStream:
                 self.run.events.append(action)
             elif isinstance(action, DecodeRequest):
                 self._transcribe(action)
+            elif isinstance(action, AlignRequest):
+                assert action.transcript.align is not None
+                self._act(self._ear.turns.aligned(action, action.transcript.align()))
             else:
                 self._judge(action)
 
@@ -156,7 +159,8 @@ class OfflineStream:
             self._ear.slice(request.start, request.end),
             offset=request.start,
             keyterms=self._keyterms,
-            words=request.words,
+            words=request.kind is Kind.FINAL,
+            align_later=request.kind in (Kind.EAGER, Kind.AHEAD),
         )
         transcript = self._player.whisper.decode([job])[0]
         believable = (

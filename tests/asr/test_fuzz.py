@@ -9,6 +9,7 @@ import json
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from asr.audio import Samples
 from asr.detectors import SpeechDetector
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
-from asr.events import Action, DecodeRequest, EndRequest, TurnEvent
+from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, TurnEvent
 from asr.flux import FluxDialect, FluxParameters
 from asr.listen import ListenDialect, ListenParameters
 from asr.settings import TurnSettings
@@ -131,6 +132,9 @@ def act(stream: Ear, dialect: Any, actions: list[Action], chance: random.Random)
             out += dialect.heard(action)
         elif isinstance(action, EndRequest):
             out += act(stream, dialect, stream.turns.judged(action, chance.random()), chance)
+        elif isinstance(action, AlignRequest):
+            timed = replace(action.transcript, align=None)
+            out += act(stream, dialect, stream.turns.aligned(action, timed), chance)
         else:
             out += act(stream, dialect, stream.turns.transcribed(action, transcript(action, chance)), chance)
     return out
@@ -141,7 +145,8 @@ def transcript(request: DecodeRequest, chance: random.Random) -> Transcript | No
     if chance.random() < 0.3:
         return None
     text = chance.choice(["Yes.", "and", "555", "é…"])
-    return Transcript(text, (Word(text, 0.5, request.start, request.end),))
+    timed = Transcript(text, (Word(text, 0.5, request.start, request.end),))
+    return replace(timed, align=lambda: timed) if chance.random() < 0.5 else timed
 
 
 async def test_nonsense_on_the_wire_leaves_the_server_well(

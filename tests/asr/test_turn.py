@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.confidence import Thresholds
-from asr.events import Action, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
+from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, Word
 from asr.turn import TurnDetector
@@ -24,6 +24,12 @@ def said(text: str) -> Transcript:
     return Transcript(text, words)
 
 
+def untimed(text: str) -> Transcript:
+    """Return a transcript whose words have no times yet."""
+    words = tuple(Word(word, 0.9) for word in text.split())
+    return Transcript(text, words, align=lambda: said(text))
+
+
 class Caller:
     """Plays speech and quiet to a detector and answers its requests at once, or later."""
 
@@ -34,7 +40,8 @@ class Caller:
         self.answering = True
         self.time = 0.0
         self.events: list[TurnEvent] = []
-        self.requests: list[DecodeRequest | EndRequest] = []
+        self.requests: list[DecodeRequest | AlignRequest | EndRequest] = []
+        self.transcript = said
 
     def hear(self, seconds: float, probability: float) -> None:
         """Play windows of one VAD probability."""
@@ -60,12 +67,15 @@ class Caller:
             if self.answering:
                 self.answer(action)
 
-    def answer(self, request: DecodeRequest | EndRequest) -> None:
+    def answer(self, request: DecodeRequest | AlignRequest | EndRequest) -> None:
         """Answer one request."""
         if isinstance(request, EndRequest):
             self.take(self.turns.judged(request, self.end))
+        elif isinstance(request, AlignRequest):
+            assert request.transcript.align is not None
+            self.take(self.turns.aligned(request, request.transcript.align()))
         else:
-            self.take(self.turns.transcribed(request, said(self.text) if self.text else None))
+            self.take(self.turns.transcribed(request, self.transcript(self.text) if self.text else None))
 
     def decodes(self, *kinds: Kind) -> list[DecodeRequest]:
         """Return the decodes of some kinds that were asked for."""
@@ -314,7 +324,7 @@ def test_events_always_come_in_the_protocols_order(
 ) -> None:
     """Whatever is heard and whenever answers come, the events of each turn follow Flux's grammar."""
     caller = Caller(Thresholds(eager=eager), end=0.8)
-    late: list[DecodeRequest | EndRequest] = []
+    late: list[DecodeRequest | AlignRequest | EndRequest] = []
     for probability, windows, when, understood in steps:
         caller.text = "Yes." if understood else ""
         caller.answering = when == "now"
@@ -359,3 +369,41 @@ def test_an_open_ending_waits_longer(text: str, later: str) -> None:
         caller.rest(0.12)
         waits.append(caller.turns.needed_quiet())
     assert waits[0] > waits[1]
+
+
+def test_an_early_end_does_not_wait_for_the_times_of_its_words_and_the_end_does() -> None:
+    """The early end is announced with the text; the end waits for the word times, and has them."""
+    caller = Caller(Thresholds(eager=0.5))
+    caller.transcript = untimed
+    held: list[AlignRequest] = []
+    answer = caller.answer
+    caller.answer = lambda request: (  # type: ignore[method-assign]
+        held.append(request) if isinstance(request, AlignRequest) else answer(request)
+    )
+    caller.speak(1.0)
+    caller.rest(1.0)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END]
+    assert [word.start for word in caller.events[-1].transcript.words] == [None]
+    assert len(held) == 1
+    answer(held[0])
+    assert caller.kinds()[-1] is EventType.END
+    assert [word.start for word in caller.events[-1].transcript.words] == [0.0]
+
+
+def test_word_times_that_come_after_the_turn_went_on_change_nothing() -> None:
+    """The times of a withdrawn end belong to nobody."""
+    caller = Caller(Thresholds(eager=0.5))
+    caller.transcript = untimed
+    held: list[AlignRequest] = []
+    answer = caller.answer
+    caller.answer = lambda request: (  # type: ignore[method-assign]
+        held.append(request) if isinstance(request, AlignRequest) else answer(request)
+    )
+    caller.speak(1.0)
+    caller.rest(0.3)
+    caller.speak(1.0)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.RESUMED]
+    assert caller.turns.aligned(held[0], said(caller.text)) == []
+    caller.rest(0.3)
+    answer(held[-1])
+    assert caller.kinds()[-1] is EventType.END

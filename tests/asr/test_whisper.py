@@ -37,6 +37,24 @@ def test_words_are_timed_inside_their_audio(whisper: Whisper, speech: Callable[[
     assert all(0 < word.confidence <= 1 for word in transcript.words)
 
 
+def test_words_timed_afterwards_are_timed_the_same(
+    whisper: Whisper, speech: Callable[[str], Samples]
+) -> None:
+    """In a batch and alone, what is aligned later is what would have been aligned at once."""
+    audio = (speech(SENTENCE), speech(OTHER))
+    at_once = [whisper.decode([DecodeJob(samples, words=True)])[0] for samples in audio]
+    alone = [whisper.decode([DecodeJob(samples, align_later=True)])[0] for samples in audio]
+    together = whisper.decode([DecodeJob(samples, align_later=True) for samples in audio])
+    assert all(word.start is None for transcript in (*alone, *together) for word in transcript.words)
+    assert [transcript.align() for transcript in alone if transcript.align] == at_once
+    # In a batch the sums are made in another order.
+    ends = [[word.end for word in transcript.words] for transcript in at_once]
+    timed = [transcript.align() for transcript in together if transcript.align]
+    assert [[word.end for word in transcript.words] for transcript in timed] == [
+        pytest.approx(words, abs=0.1) for words in ends
+    ]
+
+
 def test_a_batch_gives_what_its_parts_give(whisper: Whisper, speech: Callable[[str], Samples]) -> None:
     """Decoding together and alone give the same text, also beside nothing at all."""
     jobs = [DecodeJob(speech(SENTENCE), words=True), DecodeJob(silence(0.01)), DecodeJob(speech(OTHER))]
