@@ -88,6 +88,11 @@ class Turns(Part):
         le=10,
         description="Seconds of the caller's wait that a second of thrown-away work is worth; 0: always begin.",
     )
+    read_ahead: bool = Field(
+        True,
+        description="Have an engine of one's own read what the caller says while they speak; engines that charge "
+        "by the token never do.",
+    )
     eot_threshold: float = Field(
         0.7, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
     )

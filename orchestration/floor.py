@@ -4,6 +4,7 @@ A thin shell: :class:`~orchestration.bargein.BargeIn` decides, :class:`~orchestr
 silent and goes on, :class:`~orchestration.recorder.CallRecorder` writes down.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ class Floor:
         self._dialogue = dialogue
         #: Finds out who has picked up; until a person has, nobody takes turns.
         self.screening: Screening | None = None
+        #: Told what the ear hears of turns that count.
+        self.on_heard: Callable[[Mapping[str, Any], float], None] = lambda _message, _now: None
         self._echo = echo
         self.speaker = Speaker(
             on_said=self._said,
@@ -104,6 +107,7 @@ class Floor:
                 if speaking:
                     self._recorder.barged_in(silenced_at or now)
             self._recorder.turn_info(passed, now)
+            self.on_heard(passed, now)
         if self._dialogue is None:
             return messages
         return [passed for passed in messages if self._dialogue.turn_info(passed)]

@@ -3,6 +3,8 @@
 Built from pipecat's own services pointed at our servers; what is measured on the way goes to the recorder.
 """
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.speculation_gate import SpeculationGate
 from pipecat.turns.types import ProcessFrameResult
@@ -37,6 +39,7 @@ from orchestration.bargein import BargeIn
 from orchestration.dialogue import Dialogue, Request, UnkeptContext, WrittenFrame
 from orchestration.echo import EchoGuard
 from orchestration.floor import Floor
+from orchestration.readahead import ReadAhead
 from orchestration.recorder import CallRecorder
 from orchestration.screening import PhraseClassifier, Screening
 from orchestration.settings import Configuration
@@ -46,6 +49,8 @@ from tts.client import MouthService
 
 #: The ear bounds every turn itself; this only catches one that never reports again, seconds.
 TURN_STOP_SECONDS = 30.0
+#: A reading ahead that takes longer is given up: an answer waits for one in progress.
+READ_SECONDS = 0.25
 #: pipecat insists on a key; our servers on loopback ask for none.
 NO_KEY = "none"
 
@@ -102,7 +107,8 @@ class ToolGate(SpeculationGate):
 class MindService(OffhookLLMService):
     """The call's language model, telling the recorder of requests and tokens, and the speaker of speculation.
 
-    Where a client keeps the conversation, ``dialogue`` says what is asked, and takes the calls of its tools.
+    Where a client keeps the conversation, ``dialogue`` says what is asked, and takes the calls of its tools. Given
+    the ``conversation``, the engine reads what the caller says in it while they speak.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class MindService(OffhookLLMService):
         recorder: CallRecorder,
         speaker: Speaker,
         dialogue: Dialogue | None,
+        conversation: LLMContext | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -125,6 +132,44 @@ class MindService(OffhookLLMService):
         self._dialogue = dialogue
         self._asked: Request | None = None
         self._speculation_gate = ToolGate(name="ToolGate")
+        self._conversation = conversation
+        self._ahead = ReadAhead()
+        self._heard = asyncio.Event()
+        self._reading = asyncio.Lock()
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Connect, and begin to read ahead."""
+        await super().setup(setup)
+        self._reader = self.create_task(self._read_ahead(), "mind-read-ahead")
+
+    async def cleanup(self) -> None:
+        """Stop reading, and disconnect."""
+        await self.cancel_task(self._reader)
+        await super().cleanup()
+
+    def heard(self, message: Mapping[str, Any], now: float) -> None:
+        """Take a message of the ear about a turn that counts."""
+        if self._conversation is not None:
+            self._ahead.heard(message, now)
+            self._heard.set()
+
+    async def _read_ahead(self) -> None:
+        while True:
+            self._heard.clear()
+            due = self._ahead.due
+            try:
+                async with asyncio.timeout(None if due is None else due - time.monotonic()):
+                    await self._heard.wait()
+            except TimeoutError:
+                await self._read(self._ahead.take(time.monotonic()))
+
+    async def _read(self, text: str | None) -> None:
+        if text is None or self._conversation is None:
+            return
+        messages: list[Any] = [*self._conversation.messages, {"role": "user", "content": text}]
+        with contextlib.suppress(TimeoutError):
+            async with self._reading, asyncio.timeout(READ_SECONDS):
+                await self.prefill(LLMContext(messages, self._conversation.tools))
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame; the speaker learns first whether an answer is speculative."""
@@ -156,6 +201,8 @@ class MindService(OffhookLLMService):
     async def get_chat_completions(self, context: LLMContext) -> AsyncGenerator[ChatCompletionChunk, None]:  # type: ignore[override]
         """Return the chunks of the answer to ``context``."""
         self._recorder.llm_requested(time.monotonic())
+        async with self._reading:
+            pass  # Asked beside a reading, the engine would have no prefix of this call to go on from.
         return await super().get_chat_completions(context)
 
     async def _push_llm_text(self, text: str) -> None:
@@ -198,6 +245,7 @@ def build_pipeline(
     dialogue: Dialogue | None = None,
     tools: Sequence[Tool] = (),
     screened: bool = False,
+    read_ahead: bool = True,
 ) -> CallPipeline:
     """Return the pipeline of one call.
 
@@ -213,6 +261,7 @@ def build_pipeline(
         dialogue: the client's conversation, where the client keeps it; its tools are then the client's.
         tools: the agent's.
         screened: the call begins by finding out who has picked up.
+        read_ahead: the engine may be asked more often than there are answers.
 
     """
     tools = () if dialogue else tools
@@ -240,11 +289,13 @@ def build_pipeline(
             user_turn_stop_timeout=TURN_STOP_SECONDS,
         ),
     )
+    reads_ahead = read_ahead and agent.turns.read_ahead and not dialogue
     mind = MindService(
         client,
         recorder,
         floor.speaker,
         dialogue,
+        context if reads_ahead else None,
         sampling=_sampling(agent, sampling),
         system_prompt=agent.system_prompt,
         adapter=agent.models.llm,
@@ -259,6 +310,7 @@ def build_pipeline(
             per_turn=configuration.llm.calls_per_turn, per_call=configuration.llm.calls_per_call
         ),
     )
+    floor.on_heard = mind.heard
     screening = _screening(agent, mind) if screened and agent.voicemail.action != "talk" else None
     floor.screening = screening
     pipeline = Pipeline(

@@ -44,6 +44,11 @@ class EngineIdentity:
     provider: str = "offhook"
     model: str = "offhook"
 
+    @property
+    def charges_by_token(self) -> bool:
+        """Whether it is somebody else's, where every prompt costs."""
+        return self.provider == "openai"
+
 
 @dataclass
 class CallRecord:

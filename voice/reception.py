@@ -111,6 +111,7 @@ class Place:
             dialogue=dialogue,
             tools=reception.toolboxes[self.agent.name].tools(control),
             screened=screened,
+            read_ahead=not reception.engine.charges_by_token,
         )
         control.call = call = Call(
             agent or self.agent, pipeline, recorder, sample_rate=sample_rate, rtvi=rtvi

@@ -114,6 +114,22 @@ def test_metrics_count_the_turns(stack: Stack, two_turns: dict) -> None:
         assert counts[0] >= len(two_turns["turns"])
 
 
+def test_the_engine_reads_while_the_caller_speaks(stack: Stack) -> None:
+    """Besides the opening and the answers, it is asked to read what has been said so far."""
+
+    def counted(name: str) -> float:
+        rows = httpx.get(f"{stack.gateway_url}/metrics").text.splitlines()
+        return sum(float(row.split()[-1]) for row in rows if row.split("{")[0].split(" ")[0] == name)
+
+    names = ("voice_llm_attempts_total", "voice_model_calls_total")
+    before = [counted(name) for name in names]
+    called = stack.offhook("call", "--say", "Can you tell me what a telephone is used for?", "--json")
+    assert called.returncode == 0, called.stderr
+    attempts, answers = (counted(name) - was for name, was in zip(names, before, strict=True))
+    assert answers >= 1
+    assert attempts >= 1 + answers + 1
+
+
 def test_a_recording_can_be_asked(stack: Stack, tmp_path: Path) -> None:
     """`offhook call FILE` asks what is in the file; --url names the gateway."""
     speech = httpx.post(
