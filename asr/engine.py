@@ -35,6 +35,7 @@ class Engine:
 
     Args:
         models: loaded models, by the name that requests use.
+        alone: the same, using more threads: for the first of several lanes while only one stream is open.
         speech: the VAD.
         end: smart-turn.
         scheduler: what decides the order.
@@ -52,8 +53,10 @@ class Engine:
         *,
         lanes: int,
         max_waiting_files: int,
+        alone: Mapping[str, Whisper] | None = None,
     ) -> None:
         self.models = models
+        self._alone = alone or {}
         self.speech = speech
         self._end = end
         self._scheduler = scheduler
@@ -135,15 +138,19 @@ class Engine:
         while True:
             wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams), lane.least)
             if wait == 0:
-                await self._decode(self._scheduler.next_batch(lane.least))
+                await self._decode(self._scheduler.next_batch(lane.least), self._models_for(lane))
                 continue
             lane.work.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await lane.work.wait()
 
-    async def _decode(self, batch: list[Ticket]) -> None:
-        model = self.models[batch[0].model]
+    def _models_for(self, lane: _Lane) -> Mapping[str, Whisper]:
+        alone = len(self._lanes) > 1 and lane is self._lanes[0] and len(self._streams) <= 1
+        return {**self.models, **self._alone} if alone else self.models
+
+    async def _decode(self, batch: list[Ticket], models: Mapping[str, Whisper]) -> None:
+        model = models[batch[0].model]
         loop = asyncio.get_running_loop()
         started = time.monotonic()
         priority = batch[0].priority.name.lower()

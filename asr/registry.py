@@ -1,5 +1,6 @@
 """The models that are served, and which of them a request means."""
 
+import os
 from collections.abc import Mapping
 
 from asr.errors import AsrError, ParameterError
@@ -17,13 +18,22 @@ class Registry:
 
     Args:
         models: the models.
+        alone: those of them that use more threads while only one stream is open.
         default: name of the one that answers where a request names none, or another vendor's.
         aliases: beginnings of other vendors' names.
 
     """
 
-    def __init__(self, models: Mapping[str, Whisper], default: str, aliases: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, Whisper],
+        default: str,
+        aliases: tuple[str, ...],
+        *,
+        alone: Mapping[str, Whisper] | None = None,
+    ) -> None:
         self.models = models
+        self.alone = alone or {}
         self._default = default
         self._aliases = aliases
 
@@ -37,8 +47,16 @@ class Registry:
 
         """
         names = {settings.model: settings.model, **settings.models}
-        models = {name: _load(source, settings) for name, source in names.items()}
-        return cls(models, settings.model, settings.model_aliases)
+        models = {
+            name: _load(source, settings, threads=settings.cpu_threads, workers=settings.lanes)
+            for name, source in names.items()
+        }
+        default = models[settings.model]
+        threads = min(settings.cpu_threads_alone, os.cpu_count() or 1)
+        alone = {}
+        if default.device == "cpu" and threads > settings.cpu_threads and settings.lanes > 1:
+            alone[settings.model] = _load(names[settings.model], settings, threads=threads, workers=1)
+        return cls(models, settings.model, settings.model_aliases, alone=alone)
 
     def choose(self, requested: str) -> str:
         """Return the name of the model that answers for ``requested``.
@@ -73,7 +91,7 @@ class Registry:
         return code
 
 
-def _load(source: str, settings: AsrSettings) -> Whisper:
+def _load(source: str, settings: AsrSettings, *, threads: int, workers: int) -> Whisper:
     path = locate(source)
     missing = [name for name in MODEL_FILES if not (path / name).is_file()]
     if missing:
@@ -87,8 +105,8 @@ def _load(source: str, settings: AsrSettings) -> Whisper:
             path,
             device=settings.device,
             compute_type=settings.compute_type,
-            cpu_threads=settings.cpu_threads,
-            workers=settings.lanes,
+            cpu_threads=threads,
+            workers=workers,
             settings=settings.decode,
         )
     except (RuntimeError, ValueError) as error:

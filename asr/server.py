@@ -174,6 +174,7 @@ def load(settings: AsrSettings) -> Loaded:
         scheduler,
         lanes=settings.lanes,
         max_waiting_files=settings.max_waiting_files,
+        alone=registry.alone,
     )
     return Loaded(registry, engine)
 
@@ -181,7 +182,8 @@ def load(settings: AsrSettings) -> Loaded:
 async def _warm_up(engine: Engine) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, int(WARM_UP_SECONDS * SAMPLE_RATE)).astype(np.float32)
     for model in engine.models:
-        await engine.decode(engine, model, Priority.FINAL, DecodeJob(noise, words=True))
+        for priority in (Priority.FINAL, Priority.FILE):
+            await engine.decode(engine, model, priority, DecodeJob(noise, words=True))
     await engine.judge(noise)
 
 

@@ -17,7 +17,7 @@ class PiperSettings(BaseModel):
     model: str = Field(
         "piper-en_US-joe-medium", description="Name in the model store, or a path with a slash."
     )
-    threads: int = Field(1, ge=1, le=64, description="Compute threads of one rendering step.")
+    threads: int = Field(2, ge=1, le=64, description="Compute threads of one rendering step.")
 
 
 class KokoroSettings(BaseModel):

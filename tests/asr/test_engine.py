@@ -30,11 +30,17 @@ def two_lanes() -> Whisper:
 
 
 @asynccontextmanager
-async def running(model: Whisper, lanes: int = 2) -> AsyncIterator[Engine]:
+async def running(model: Whisper, lanes: int = 2, alone: Whisper | None = None) -> AsyncIterator[Engine]:
     """Run an engine."""
     scheduler = DecodeScheduler(max_batch=4, max_wait_seconds=0.0, max_partials=4)
     engine = Engine(
-        {MODEL: model}, SpeechDetector(), EndDetector(), scheduler, lanes=lanes, max_waiting_files=2
+        {MODEL: model},
+        SpeechDetector(),
+        EndDetector(),
+        scheduler,
+        lanes=lanes,
+        max_waiting_files=2,
+        alone={MODEL: alone} if alone else {},
     )
     task = asyncio.create_task(engine.run())
     try:
@@ -94,3 +100,22 @@ async def test_a_stream_that_goes_takes_its_decodes_along(
     assert lost.cancelled()
     assert kept is not None
     assert "time is it" in kept.text.lower()
+
+
+async def test_one_stream_alone_has_more_threads(
+    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a caller waits for goes to the model with more threads until a second stream opens."""
+    used: list[str] = []
+    for name, model in (("shared", two_lanes), ("alone", whisper)):
+        decode = model.decode
+        monkeypatch.setattr(
+            model, "decode", lambda jobs, decode=decode, name=name: used.append(name) or decode(jobs)
+        )
+    async with running(two_lanes, alone=whisper) as engine:
+        engine.open("first")
+        for kind in (Priority.EAGER, Priority.FILE):
+            await engine.decode("first", MODEL, kind, DecodeJob(speech(SENTENCE)))
+        engine.open("second")
+        await engine.decode("first", MODEL, Priority.EAGER, DecodeJob(speech(SENTENCE)))
+    assert used == ["alone", "shared", "shared"]
