@@ -22,9 +22,8 @@ from voice.up import running_servers
 
 OFFHOOK = "offhook"
 WITHOUT_SPECULATION = "offhook, no speculation"
+WITHOUT_READING_AHEAD = "offhook, no reading ahead"
 STOCK = "stock pipecat"
-#: The systems that `latency` compares.
-COMPARED = (OFFHOOK, WITHOUT_SPECULATION, STOCK)
 TALKER = "offhook, long replies"
 TALKER_WITH_ECHO = "offhook, echo not cancelled"
 STOCK_TALKER = "stock pipecat, long replies"
@@ -78,9 +77,10 @@ def _beside(name: str, agent: Agent, configuration: Configuration, folder: Path)
     """Return how to run the system ``name`` beside the stack."""
     if name == STOCK:
         return _stock(name, configuration.gateway.agent, configuration)
-    if name == WITHOUT_SPECULATION:
-        slow = agent.model_copy(update={"turns": agent.turns.model_copy(update={"speculate": False})})
-        return _gateway(name, _written(slow, folder / "slow.toml"))
+    if name in (WITHOUT_SPECULATION, WITHOUT_READING_AHEAD):
+        off = "speculate" if name == WITHOUT_SPECULATION else "read_ahead"
+        slow = agent.model_copy(update={"turns": agent.turns.model_copy(update={off: False})})
+        return _gateway(name, _written(slow, folder / f"no-{off}.toml"))
     talker = _written(_talker(agent), folder / "talker.toml")
     if name == STOCK_TALKER:
         return _stock(name, talker, configuration)
