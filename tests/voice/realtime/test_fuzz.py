@@ -1,6 +1,10 @@
-"""Thousands of arbitrary events: each is answered in the protocol's format, and nothing is left behind."""
+"""Thousands of arbitrary events: each is answered in the protocol's format, and nothing is left behind.
+
+OFFHOOK_FUZZ_SEQUENCES says how many sequences, of some forty events each (a release is tried with 600).
+"""
 
 import json
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +18,7 @@ from voice.realtime.response import ToolCall
 
 from .driving import Driver
 
+SEQUENCES = int(os.environ.get("OFFHOOK_FUZZ_SEQUENCES", "250"))
 LIMITS = SessionLimits(max_items=20, max_buffer_seconds=1.0)
 
 json_values = st.recursive(
@@ -132,7 +137,7 @@ def happen(driver: Driver, what: str) -> list[Effect]:
     return []
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=20, max_size=60))
 def test_arbitrary_events(sequence: list[Any]) -> None:
     """No step raises; a message is answered unless it is sound; what waits stays within its bounds."""
