@@ -86,6 +86,22 @@ class Caller:
         return [event.type for event in self.events if event.type is not EventType.UPDATE]
 
 
+class UntimedCaller(Caller):
+    """Is given transcripts without word times, and holds back the requests for them."""
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        super().__init__(thresholds)
+        self.transcript = untimed
+        self.held: list[AlignRequest] = []
+
+    def answer(self, request: DecodeRequest | AlignRequest | EndRequest) -> None:
+        """Answer one request, or hold it."""
+        if isinstance(request, AlignRequest):
+            self.held.append(request)
+        else:
+            super().answer(request)
+
+
 def test_a_turn_starts_with_its_first_words_and_ends_after_short_quiet() -> None:
     """A sure turn ends after min_quiet_seconds, and its end reuses the eager decode."""
     caller = Caller(Thresholds(eager=0.5))
@@ -373,37 +389,25 @@ def test_an_open_ending_waits_longer(text: str, later: str) -> None:
 
 def test_an_early_end_does_not_wait_for_the_times_of_its_words_and_the_end_does() -> None:
     """The early end is announced with the text; the end waits for the word times, and has them."""
-    caller = Caller(Thresholds(eager=0.5))
-    caller.transcript = untimed
-    held: list[AlignRequest] = []
-    answer = caller.answer
-    caller.answer = lambda request: (  # type: ignore[method-assign]
-        held.append(request) if isinstance(request, AlignRequest) else answer(request)
-    )
+    caller = UntimedCaller(Thresholds(eager=0.5))
     caller.speak(1.0)
     caller.rest(1.0)
     assert caller.kinds() == [EventType.START, EventType.EAGER_END]
     assert [word.start for word in caller.events[-1].transcript.words] == [None]
-    assert len(held) == 1
-    answer(held[0])
+    assert len(caller.held) == 1
+    Caller.answer(caller, caller.held[0])
     assert caller.kinds()[-1] is EventType.END
     assert [word.start for word in caller.events[-1].transcript.words] == [0.0]
 
 
 def test_word_times_that_come_after_the_turn_went_on_change_nothing() -> None:
     """The times of a withdrawn end belong to nobody."""
-    caller = Caller(Thresholds(eager=0.5))
-    caller.transcript = untimed
-    held: list[AlignRequest] = []
-    answer = caller.answer
-    caller.answer = lambda request: (  # type: ignore[method-assign]
-        held.append(request) if isinstance(request, AlignRequest) else answer(request)
-    )
+    caller = UntimedCaller(Thresholds(eager=0.5))
     caller.speak(1.0)
     caller.rest(0.3)
     caller.speak(1.0)
     assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.RESUMED]
-    assert caller.turns.aligned(held[0], said(caller.text)) == []
+    assert caller.turns.aligned(caller.held[0], said(caller.text)) == []
     caller.rest(0.3)
-    answer(held[-1])
+    Caller.answer(caller, caller.held[-1])
     assert caller.kinds()[-1] is EventType.END
