@@ -79,6 +79,24 @@ class Baresip:
         return dump.read_bytes()
 
 
+def _ready(folder: Path, address: str, port: int, control: int) -> Baresip:
+    """Start a baresip; now and then Debian's hangs at its start without a word, and another is started."""
+    for seconds in (6, 6, 20):
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                # Line by line: what it prints first is less than a block.
+                ["stdbuf", "-oL", "baresip", "-f", str(folder), "-n", address, "-v", "-s"],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
+            )  # fmt: skip
+        client = Baresip(process, folder, port, control)
+        with contextlib.suppress(AssertionError):
+            client.wait_printed("baresip is ready", seconds=seconds)
+            return client
+        process.kill()
+        process.wait()
+    raise AssertionError(f"no baresip was ready: {client.output[-2000:]}")
+
+
 @contextlib.contextmanager
 def run_baresip(
     folder: Path, *, speech: Path, codecs: str = "pcmu", account: str = "", address: str = "127.0.0.1"
@@ -96,19 +114,12 @@ def run_baresip(
     )
     account = account or f"<sip:caller@{address}:{port}>;regint=0"
     (folder / "accounts").write_text(f"{account};audio_codecs={codecs}\n")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            # Line by line: what it prints first is less than a block.
-            ["stdbuf", "-oL", "baresip", "-f", str(folder), "-n", address, "-v", "-s"],
-            stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
-    client = Baresip(process, folder, port, control)
+    client = _ready(folder, address, port, control)
     try:
-        client.wait_printed("baresip is ready", seconds=20)
         yield client
     finally:
-        process.kill()
-        process.wait()
+        client.process.kill()
+        client.process.wait()
 
 
 def sipp(
