@@ -1,6 +1,7 @@
 """A carrier's media socket: one call."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from telemetry import metrics
 from telemetry.tracing import extract_context
 from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import OneTimeTokens
+from voice.closing import close
 from voice.errors import AccessDeniedError, HandshakeError
 from voice.mediawatch import MediaWatch
 from voice.phone.carriers.base import MediaCarrier
@@ -43,6 +45,7 @@ CLOSE_REASONS = {
     4003: "transferred",
 }
 LOST = "connection to the caller was lost"
+PROTOCOL_ERROR = 1002
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 #: When to try again where a server that calls need is not there, seconds.
@@ -118,7 +121,7 @@ class MediaSocket:
             logger.warning("call ended before it began: %s", error)
             metrics.REFUSALS.labels(self.door, "bad_handshake").inc()
             if socket.client_state is not WebSocketState.DISCONNECTED:
-                await socket.close(code=1002, reason=str(error)[:120])
+                await close(socket, PROTOCOL_ERROR, str(error))
 
     async def _take(self, socket: CallerSocket) -> None:
         """Let the stream of a call in, and hold the call.
@@ -145,9 +148,10 @@ class MediaSocket:
 
     async def _refuse(self, socket: CallerSocket, response: JSONResponse, code: int) -> None:
         if socket.client_state is WebSocketState.CONNECTING:
-            await socket.send_denial_response(response)
+            with contextlib.suppress(WebSocketDisconnect, OSError):
+                await socket.send_denial_response(response)
         elif socket.client_state is WebSocketState.CONNECTED:
-            await socket.close(code=code, reason=bytes(response.body).decode()[:120])
+            await close(socket, code, bytes(response.body).decode())
 
     async def _handshake(
         self, socket: CallerSocket, limit: float, setting: str = "handshake_seconds"

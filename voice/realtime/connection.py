@@ -26,6 +26,7 @@ from orchestration.dialogue import Request, UnkeptContext, WrittenFrame
 from orchestration.doors import RealtimeSettings
 from orchestration.recorder import CallRecorder
 from telemetry.loudness import first_audible
+from voice.closing import close
 from voice.phone.socket import LOST, CallerSocket
 from voice.realtime.effects import (
     Ask,
@@ -179,9 +180,9 @@ class Connection:
                     await self._outbox.join()
         writing.cancel()
         if there:
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError, TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._socket.close(code=GOING_AWAY, reason=self._reason[:120])
+                    await close(self._socket, GOING_AWAY, self._reason)
 
     # The session's wishes.
 

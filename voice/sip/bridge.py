@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from voice.closing import close_reason
 from voice.sip.call import BYTES_PER_SAMPLE, SipCall
 from voice.sip.playback import Playback
 
@@ -83,7 +84,7 @@ class Bridge:
         if not self._call.closed.is_set():
             await self._play_out()
             await self._call.hang_up()
-        await self._socket.close(self._call.ending, self._call.close_reason[:100])
+        await self._socket.close(self._call.ending, close_reason(self._call.close_reason))
 
     async def _play_out(self) -> None:
         """Let the caller hear the last of what was said."""

@@ -19,6 +19,7 @@ from orchestration.trunk import REGISTERING
 from serving.errors import ServingError
 from telemetry import metrics
 from voice.access.gatekeeper import bearer, read_body
+from voice.closing import close_reason
 from voice.errors import AccessDeniedError, SipError
 from voice.sip.bridge import Bridge
 from voice.sip.call import Ending, SipCall
@@ -254,7 +255,7 @@ class SipService:
                 await self._carry(call, socket)
             except SipError as error:
                 logger.info("SIP call %s was not answered: %s", call.name, error)
-                await socket.close(Ending.NOT_ANSWERED, str(error)[:100])
+                await socket.close(Ending.NOT_ANSWERED, close_reason(str(error)))
             except Exception:
                 logger.exception("a SIP call failed")
                 await call.hang_up()

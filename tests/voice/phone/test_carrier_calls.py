@@ -1,12 +1,14 @@
 """Whole calls over each carrier's media stream, from its signed webhook to the end."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.conftest import Stack
 from tests.voice.conftest import StartGateway, transcribe
@@ -107,6 +109,27 @@ async def test_no_stream_without_a_token(carriers: Carriers, stream: Stream) -> 
         await line.socket.wait_closed()
     assert line.socket.close_code == 1008
     assert carriers.refusals(stream.name, "no_media_token") == before + 1
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_stream_that_begins_wrongly(carriers: Carriers, stays: bool) -> None:
+    """It is told why, in as many bytes as a close frame takes; whoever has gone by then is no error of ours."""
+    before = carriers.refusals("vonage", "bad_handshake")
+    url = f"{carriers.gateway.ws_url}/phone/vonage/media"
+    start = {"event": "websocket:connected", "content-type": "\N{SNOWMAN}" * 150}
+    async with connect(url, additional_headers=PROXIED) as socket:
+        await socket.send(json.dumps(start))
+        if stays:
+            await socket.wait_closed()
+        else:
+            socket.transport.abort()
+    async with asyncio.timeout(10):
+        while carriers.refusals("vonage", "bad_handshake") == before:
+            await asyncio.sleep(0.05)
+    assert "Traceback" not in carriers.gateway.log()
+    if stays:
+        assert socket.close_code == 1002
+        assert (socket.close_reason or "").startswith("vonage promised \N{SNOWMAN}")
 
 
 async def test_at_capacity(carriers: Carriers) -> None:
