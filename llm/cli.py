@@ -6,7 +6,6 @@ What takes long to import is imported by the command that needs it.
 import asyncio
 import secrets
 import signal
-import socket
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -22,6 +21,7 @@ from llm.profile import Adapter, load_profile, profile_names
 from llm.settings import LLMSettings
 from modelstore import ModelError
 from serving.errors import ServingError
+from serving.ports import free_port
 from serving.settings import load_section
 
 if TYPE_CHECKING:
@@ -165,10 +165,7 @@ def _url_of(settings: LLMSettings) -> str:
 def own_place(key: str) -> LLMSettings:
     """Return the settings with a port nobody uses and a key nobody knows, so that nothing is disturbed."""
     settings = load_section("llm", LLMSettings)
-    with socket.socket() as probe:
-        probe.bind((settings.host, 0))
-        port = probe.getsockname()[1]
-    return settings.model_copy(update={"port": port, "api_key": SecretStr(key)})
+    return settings.model_copy(update={"port": free_port(settings.host), "api_key": SecretStr(key)})
 
 
 def spec_of(profile: str, key: str) -> LaunchSpec:

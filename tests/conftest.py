@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,21 +14,14 @@ import httpx
 import hypothesis
 import pytest
 
+from serving.ports import free_ports
+
 # A slow machine is no failure.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).parent.parent
 START_SECONDS = 120.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on just now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in sockets]
 
 
 def stack_environment(folder: Path, **settings: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ has been rendered. It runs in this process; the mouth runs in its own, as it doe
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 import onnxruntime
 from websockets.asyncio.client import ClientConnection, connect
 
+from serving.ports import free_port
 from tts.errors import TtsError
 from tts.espeak import Phonemizer
 from tts.pronounce import pronounce
@@ -281,7 +281,7 @@ async def _mouth(url: str | None) -> AsyncIterator[tuple[str, int | None]]:
     if url is not None:
         yield url.rstrip("/"), None
         return
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
             "OFFHOOK_TTS__PORT": str(port),
@@ -310,9 +310,3 @@ async def _wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
                 pass
             await asyncio.sleep(0.1)
     raise TtsError("the mouth did not become ready; run `python -m tts` to see why")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

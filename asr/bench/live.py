@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import websockets
 from asr.audio import SAMPLE_RATE
 from asr.bench.corpus import Clip, linear16, silence
 from asr.errors import AsrError
+from serving.ports import free_port
 
 START_SECONDS = 120.0
 CHUNK_SECONDS = 0.02
@@ -70,13 +70,6 @@ def server() -> Iterator[Served]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    """Return a TCP port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_ready(process: "subprocess.Popen[bytes]", port: int) -> None:

@@ -21,8 +21,9 @@ import websockets
 
 from asr.audio import SAMPLE_RATE
 from asr.bench.corpus import Clip, silence
-from asr.bench.live import CHUNK_SECONDS, START_SECONDS, free_port
+from asr.bench.live import CHUNK_SECONDS, START_SECONDS
 from asr.errors import AsrError
+from serving.ports import free_port
 
 #: Silence after each clip, seconds: it needs several rounds of decoding to call a segment completed.
 TAIL_SECONDS = 6.0
@@ -30,6 +31,7 @@ TAIL_SECONDS = 6.0
 READY_SECONDS = 60.0
 SERVER = """
 import sys
+from serving.ports import free_port
 from whisper_live.server import TranscriptionServer
 TranscriptionServer().run(
     "127.0.0.1", port=int(sys.argv[1]), backend="faster_whisper", faster_whisper_custom_model_path=sys.argv[2],

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from asr.whisper import Whisper
 from modelstore import ModelMissingError, locate
 from modelstore.catalog import CatalogModel, Wheel
 from modelstore.pull import pull
+from serving.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 #: How long the server may take to load its model and warm up, seconds.
@@ -61,13 +61,6 @@ def foreign(language: str) -> Samples:
     pull(SAMPLES, print)
     spoken: Samples = decode_audio(str(locate(SAMPLES.name) / f"{language}.wav"), sampling_rate=SAMPLE_RATE)
     return spoken
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def audio_directory() -> Path | None:

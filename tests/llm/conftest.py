@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,18 +21,12 @@ from llm.settings import LLMSettings
 from llm.testing import vllm_profile
 from llm.testing.vllm_env import python_of
 from modelstore import ModelMissingError, locate
+from serving.ports import free_port
 
 KEY = "test-key"
 MODEL = "smollm2-135m-instruct"
 #: The embedded profile with weights in float32: what it says does not depend on how its work is batched.
 EXACT = {"engine": "llamacpp", "name": "exact", "model": MODEL, "precision": "f32", "context_tokens": 1024}
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

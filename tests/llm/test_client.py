@@ -24,8 +24,9 @@ from llm.readiness import wait_ready
 from llm.replica import Replica
 from llm.settings import LLMSettings, ReplicaSettings
 from llm.sources import Source, resolve, sources_of
+from serving.ports import free_port
 
-from .conftest import EXACT, KEY, free_port, replica_of, specs_of
+from .conftest import EXACT, KEY, replica_of, specs_of
 
 LIMITS = Limits(first_token=10, stall=10)
 FRANCE = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "temperature": 0,

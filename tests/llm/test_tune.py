@@ -11,8 +11,9 @@ from llm.questions import Transcript, shipped
 from llm.settings import LLMSettings
 from llm.tune import RESULTS_FILE, Result, Tuner, accepted_length
 from llm.tune_plan import Load, fingerprint, load_candidates
+from serving.ports import free_port
 
-from .conftest import KEY, free_port
+from .conftest import KEY
 
 CALLS = (
     Transcript(

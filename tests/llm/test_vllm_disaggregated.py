@@ -15,8 +15,9 @@ from llm.profile import parse_profile
 from llm.questions import shipped
 from llm.settings import LLMSettings
 from llm.sources import Source, sources_of
+from serving.ports import free_port
 
-from .conftest import KEY, free_port, launch_specs, running
+from .conftest import KEY, launch_specs, running
 
 pytestmark = pytest.mark.vllm
 

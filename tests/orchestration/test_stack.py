@@ -4,7 +4,7 @@ import pytest
 
 from orchestration.settings import load_configuration
 from orchestration.stack import stack_specs
-from tests.conftest import free_ports
+from serving.ports import free_ports
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from serving.ports import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 #: Long enough for a loaded machine; nothing here waits that long where all is well.
 PATIENCE_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -12,12 +12,13 @@ import uvicorn
 import yaml
 from prometheus_client import make_asgi_app
 
+from serving.ports import free_port
 from telemetry import metrics, names
 from telemetry.metrics import CallLabels
 from telemetry.rules import alertmanager_config, prometheus_config, rule_groups
 from telemetry.slo import Alerting, load_objectives
 from tests.telemetry.conftest import tool
-from tests.telemetry.watching import Watch, free_port, process, prometheus, serving, until
+from tests.telemetry.watching import Watch, process, prometheus, serving, until
 
 #: A version no other test has: all of them share this process and its metrics.
 LABELS = CallLabels("twilio", "concierge", "watched-version")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -14,17 +13,11 @@ from typing import Any
 
 import uvicorn
 
+from serving.ports import free_port
 from tests.telemetry.conftest import tool
 
 #: Long enough for a loaded machine; nothing here waits that long where all is well.
 PATIENCE_SECONDS = 60.0
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """One real mouth for all tests of this package, as its own process on a free port."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from serving.ports import free_port
 
 START_SECONDS = 90.0
 
@@ -32,13 +33,6 @@ class Mouth:
     def websocket_url(self) -> str:
         """Base of its websocket endpoint."""
         return f"ws://127.0.0.1:{self.port}"
-
-
-def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:

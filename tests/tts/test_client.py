@@ -20,7 +20,8 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import WorkerRunner
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 
-from tests.tts.conftest import Mouth, free_port
+from serving.ports import free_port
+from tests.tts.conftest import Mouth
 from tests.tts.test_cartesia import generation, speak
 from tests.tts.test_pipecat import Listener
 from tts.client import ClauseAggregator, MouthService

@@ -8,7 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.tts.conftest import Mouth, free_port
+from serving.ports import free_port
+from tests.tts.conftest import Mouth
 from tts.cache import CachedEngine, PhraseCache
 from tts.errors import EngineError
 from tts.remote import RemoteEngine

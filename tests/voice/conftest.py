@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.conftest import REPOSITORY, START_SECONDS, Stack, free_ports
+from serving.ports import free_ports
+from tests.conftest import REPOSITORY, START_SECONDS, Stack
 
 
 @dataclass

@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 from starlette.applications import Starlette
 
 from orchestration.doors import AccessSettings
+from serving.ports import free_port
 from telemetry import names
 from telemetry.cost import Prices
 from telemetry.slo import load_objectives
 from telemetry.store import SpanStore
 from tests.telemetry.conftest import span
-from tests.telemetry.watching import free_port, serving
+from tests.telemetry.watching import serving
 from voice.access.gatekeeper import Gatekeeper
 from voice.engine_metrics import EngineMetrics, sums_of
 from voice.slo_page import SloPage

@@ -4,7 +4,6 @@ All share one ear, mind and mouth process where they can, so that they differ in
 """
 
 import contextlib
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection
@@ -18,6 +17,7 @@ from orchestration.agent import Agent, load_agent
 from orchestration.settings import Configuration
 from orchestration.stack import stack_specs, wait_http_ready
 from orchestration.supervisor import ServerSpec
+from serving.ports import free_port
 from voice.up import running_servers
 
 OFFHOOK = "offhook"
@@ -107,7 +107,7 @@ def _without_cache(spec: ServerSpec) -> ServerSpec:
 
 
 def _gateway(name: str, agent: str, **settings: str) -> tuple[ServerSpec, System]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {"OFFHOOK_GATEWAY__PORT": str(port), "OFFHOOK_GATEWAY__AGENT": agent, **settings}
     argv = (sys.executable, "-m", "voice")
@@ -116,7 +116,7 @@ def _gateway(name: str, agent: str, **settings: str) -> tuple[ServerSpec, System
 
 
 def _stock(name: str, agent: str, configuration: Configuration) -> tuple[ServerSpec, System]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     profile = load_profile(configuration.llm.profile)
     argv = [sys.executable, "-m", "voice.bench.stock_bot", "--port", str(port)]
@@ -128,10 +128,3 @@ def _stock(name: str, agent: str, configuration: Configuration) -> tuple[ServerS
 
 def _log_name(name: str) -> str:
     return name.replace(",", "").replace(" ", "-")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

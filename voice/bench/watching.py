@@ -24,6 +24,7 @@ from prometheus_client import Counter
 from orchestration.settings import Configuration
 from orchestration.stack import stack_specs, wait_http_ready
 from orchestration.supervisor import ServerSpec
+from serving.ports import free_ports
 from telemetry.statistics import percentile
 from telemetry.tracing import NO_STORE, STORE_VARIABLE
 from voice.caller.call import fetch_record
@@ -136,7 +137,9 @@ async def _running(
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
             },
         }
-        variants = [Variant(name, dict(zip(SERVERS, _free_ports(), strict=True))) for name in VARIANTS]
+        variants = [
+            Variant(name, dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))) for name in VARIANTS
+        ]
         own = [spec for one in variants for spec in one.specs(templates, environments[one.name])]
         async with running_servers([*shared, *own], report):
             yield variants
@@ -216,14 +219,6 @@ def _difference(mine: Sequence[float], theirs: Sequence[float], share: float) ->
 def _with_bounds(value: float, drawn: Sequence[float]) -> dict[str, float]:
     tail = (1 - CONFIDENCE) / 2
     return {"value": value, "low": percentile(drawn, tail), "high": percentile(drawn, 1 - tail)}
-
-
-def _free_ports() -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in SERVERS]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 # The recorder alone.

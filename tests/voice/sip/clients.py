@@ -12,19 +12,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from serving.ports import free_port
 from tests.voice.conftest import wav_bytes
 
 SIPP_SECONDS = 40.0
 HIGH_RATE = 48_000
 #: Modules of Debian's baresip 1.0; accounts are read when `account` loads, so the codecs come first.
 MODULES = ("g711", "opus", "aufile", "sndfile", "menu", "ctrl_tcp", "account")
-
-
-def free_udp_port() -> int:
-    """Return a UDP port nobody uses just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], *, what: str, seconds: float = 60.0) -> None:
@@ -103,7 +97,7 @@ def run_baresip(
 ) -> Iterator[Baresip]:
     """Run a baresip that speaks ``speech`` once a call begins."""
     folder.mkdir(parents=True, exist_ok=True)
-    port, control = free_udp_port(), free_udp_port()
+    port, control = free_port(), free_port()
     rate = "audio_srate 8000\naudio_channels 1\n" if codecs == "pcmu" else ""
     modules = "".join(f"module {name}.so\n" for name in MODULES)
     (folder / "config").write_text(

@@ -13,9 +13,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from tests.conftest import REPOSITORY, Stack, free_ports
+from serving.ports import free_port, free_ports
+from tests.conftest import REPOSITORY, Stack
 from tests.voice.conftest import Gateway, StartGateway
-from tests.voice.sip.clients import free_udp_port, wait_for
+from tests.voice.sip.clients import wait_for
 
 SECRET = "a secret of gateway and SIP process alone"
 
@@ -118,7 +119,7 @@ def start_sip(
         settings = {
             "OFFHOOK_SIP__ENABLED": "true",
             "OFFHOOK_SIP__BRIDGE_SECRET": SECRET,
-            "OFFHOOK_SIP__PORT": str(free_udp_port()),
+            "OFFHOOK_SIP__PORT": str(free_port()),
             "OFFHOOK_SIP__HTTP_PORT": str(http_port),
             "OFFHOOK_SIP__PEERS": '["127.0.0.1"]',
             "OFFHOOK_GATEWAY__MEDIA_TIMEOUT_SECONDS": "3",

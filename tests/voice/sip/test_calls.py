@@ -13,10 +13,11 @@ import httpx
 import numpy as np
 import pytest
 
+from serving.ports import free_port
 from tests.conftest import Stack
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
-from tests.voice.sip.clients import Baresip, free_udp_port, run_baresip, sipp, speech, wait_for
+from tests.voice.sip.clients import Baresip, run_baresip, sipp, speech, wait_for
 from tests.voice.sip.conftest import SECRET, Sip
 
 Speak = Callable[[str], np.ndarray]
@@ -205,14 +206,14 @@ def test_transfer(sip: Sip, quiet: Path, tmp_path: Path) -> None:
     """One that fails is told of, and the call goes on; one that works ends it here, the phone talks on there."""
     with calling(sip, tmp_path, quiet) as (phone, name):
         wait_for(lambda: sip.call(name), what="the call")
-        port = free_udp_port()
+        port = free_port()
         refusing = in_background(scenarios.REFUSES, tmp_path / "refuses", port)
         refusal = order(sip, name, "transfer", to=f"sip:nobody@127.0.0.1:{port}")
         assert_went_well(refusing.result())
         assert refusal.status_code == 409
         assert "486" in refusal.json()["error"]
         assert not sip.call(name)["end_reason"]
-        port = free_udp_port()
+        port = free_port()
         taking = in_background(scenarios.ANSWERS, tmp_path / "answers", port)
         assert order(sip, name, "transfer", to=f"sip:somebody@127.0.0.1:{port}").status_code == 200
         assert sip.wait_ended(name)["end_reason"] == "transferred"
@@ -222,7 +223,7 @@ def test_transfer(sip: Sip, quiet: Path, tmp_path: Path) -> None:
 
 def test_dial(sip: Sip, stack: Stack, tmp_path: Path) -> None:
     """`offhook dial sip:…` calls; a callee who is busy makes no call, and holds no line."""
-    port = free_udp_port()
+    port = free_port()
     taking = in_background(scenarios.ANSWERS, tmp_path / "answers", port)
     dialled = stack.offhook("dial", f"sip:bob@127.0.0.1:{port}", "--url", sip.gateway.url)
     assert dialled.returncode == 0, dialled.stderr
@@ -230,7 +231,7 @@ def test_dial(sip: Sip, stack: Stack, tmp_path: Path) -> None:
     wait_for(lambda: sip.call(name), what="the call")
     assert order(sip, name, "hangup").status_code == 200
     assert_went_well(taking.result())
-    port = free_udp_port()
+    port = free_port()
     refusing = in_background(scenarios.REFUSES, tmp_path / "refuses", port)
     calls = f"{sip.gateway.url}/calls"
     assert httpx.post(calls, json={"to": f"sip:bob@127.0.0.1:{port}"}, timeout=20).status_code == 201

@@ -19,10 +19,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from orchestration.settings import load_configuration
 from orchestration.stack import stack_specs
 from orchestration.supervisor import Supervisor
-from tests.conftest import REPOSITORY, Stack, free_ports, stack_environment
+from serving.ports import free_port, free_ports
+from tests.conftest import REPOSITORY, Stack, stack_environment
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
-from tests.voice.sip.clients import HIGH_RATE, free_udp_port, run_baresip, says_paris, sipp, speech, wait_for
+from tests.voice.sip.clients import HIGH_RATE, run_baresip, says_paris, sipp, speech, wait_for
 from tests.voice.sip.conftest import SECRET, Sip, StartSip, hold_open, run_sip
 
 Speak = Callable[[str], np.ndarray]
@@ -38,7 +39,7 @@ def alone(**settings: str) -> dict[str, str]:
         "OFFHOOK_GATEWAY__PORT": str(gateway_port),
         "OFFHOOK_SIP__ENABLED": "true",
         "OFFHOOK_SIP__BRIDGE_SECRET": SECRET,
-        "OFFHOOK_SIP__PORT": str(free_udp_port()),
+        "OFFHOOK_SIP__PORT": str(free_port()),
         "OFFHOOK_SIP__HTTP_PORT": str(http_port),
         **settings,
     }
@@ -82,7 +83,7 @@ def last_words(environment: dict[str, str], folder: Path) -> list[str]:
 @contextlib.contextmanager
 def registrar(folder: Path, password: str) -> Iterator[dict[str, str]]:
     """A registrar that one process registers at; what is needed to try it."""
-    port = free_udp_port()
+    port = free_port()
     folder.mkdir()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(sipp, scenarios.REGISTRAR, "127.0.0.1", folder, "-p", str(port))
@@ -112,7 +113,7 @@ def test_a_wrong_password_at_the_registrar(tmp_path: Path) -> None:
 
 def test_a_registrar_that_is_away_is_said_to_be(tmp_path: Path) -> None:
     """The process lives, and says why no call comes in."""
-    environment = alone(OFFHOOK_SIP__DOMAIN=f"127.0.0.1:{free_udp_port()}")
+    environment = alone(OFFHOOK_SIP__DOMAIN=f"127.0.0.1:{free_port()}")
     with run_sip(None, tmp_path, environment):
         assert readiness(environment) == {"status": "impeded", "service": "sip", "reason": "registering"}
 
