@@ -15,6 +15,8 @@ from asr.settings import TurnSettings
 
 #: smart-turn's probabilities are taken no nearer to 0 and 1 than this.
 MAX_END_PROBABILITY = 0.97
+#: Mean of its log odds over quiets of 0.13 s and more, half of them ends (344 quiets in recorded turns).
+MEAN_END_LOG_ODDS = 0.8
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ def prior(probability: float, settings: TurnSettings) -> float:
     """Return the log odds that a turn is complete, from smart-turn's probability alone."""
     believed = min(max(probability, 1 - MAX_END_PROBABILITY), MAX_END_PROBABILITY)
     return settings.end_weight * log_odds(believed) - math.log(settings.hesitation_odds)
+
+
+def unjudged(settings: TurnSettings) -> float:
+    """Return the log odds that a turn is complete before smart-turn has been heard: what it says on average."""
+    return settings.end_weight * MEAN_END_LOG_ODDS - math.log(settings.hesitation_odds)
 
 
 def confidence(complete: float, quiet_seconds: float, settings: TurnSettings) -> float:

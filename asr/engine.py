@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,14 @@ from asr.transcript import Transcript
 from asr.whisper import DecodeJob, Whisper
 
 logger = logging.getLogger(__name__)
+
+
+#: Niceness of threads that work while an answer is already being thought up: on few cores that goes first.
+NICENESS = 5
+
+
+def _give_way() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
 
 
 class _Lane:
@@ -68,9 +78,9 @@ class Engine:
             _Lane(Priority.FILE if number == lanes - 1 else Priority.EAGER) for number in range(lanes)
         ]
         self._decoder = ThreadPoolExecutor(lanes, thread_name_prefix="asr-decode")
-        self._aligner = ThreadPoolExecutor(1, thread_name_prefix="asr-align")
+        self._aligner = ThreadPoolExecutor(1, thread_name_prefix="asr-align", initializer=_give_way)
         # smart-turn is asked while the turn is being decoded, and must not wait for that.
-        self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn")
+        self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn", initializer=_give_way)
 
     def open(self, stream: Hashable) -> None:
         """Note that a stream has opened."""

@@ -37,6 +37,9 @@ def believed(transcript: Transcript, speech_probability: float, settings: Decode
         return False
     if transcript.compression_ratio > settings.compression_ratio_threshold:
         return False
+    no_speech = transcript.no_speech_probability > settings.joint_no_speech_threshold
+    if no_speech and speech_probability < settings.joint_speech_probability_threshold:
+        return False
     doubtful = transcript.average_log_probability < settings.log_probability_threshold
     silent = transcript.no_speech_probability > settings.no_speech_threshold
     return not (doubtful and (silent or speech_probability < settings.speech_probability_threshold))

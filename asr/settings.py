@@ -19,10 +19,16 @@ class TurnSettings(BaseModel):
         default=0.3, gt=0, lt=1, description="VAD probability below which speech is no longer going on"
     )
     falling_threshold: float = Field(
-        default=0.3,
+        default=0.9,
         gt=0,
         le=1,
         description="VAD probability below which a turn may be ending: it is decoded ahead, in case it is",
+    )
+    falling_seconds: float = Field(
+        default=0.128,
+        ge=0,
+        le=1,
+        description="longest fall from falling_threshold to quiet_threshold: a voice between them for longer goes on",
     )
     falling_interval_seconds: float = Field(
         default=0.3, ge=0, le=5, description="least time between two such decodes of one stream"
@@ -38,7 +44,15 @@ class TurnSettings(BaseModel):
         default=0.064,
         ge=0.03,
         le=1,
-        description="quiet after which the whole turn is decoded and smart-turn asked",
+        description="quiet after which the whole turn is decoded, unless it was decoded as the voice fell",
+    )
+    ask_seconds: tuple[float, ...] = Field(
+        default=(0.12, 0.25, 0.45),
+        min_length=1,
+        description="quiets after which smart-turn is asked: with more quiet to hear it judges better",
+    )
+    ask_again_gain_seconds: float = Field(
+        default=0.1, ge=0, le=1, description="it is not asked again where the turn would end this soon anyway"
     )
     min_quiet_seconds: float = Field(
         default=0.2,
@@ -59,7 +73,7 @@ class TurnSettings(BaseModel):
         description="how far smart-turn is believed: its log odds are multiplied by this (it is overconfident)",
     )
     hesitation_odds: float = Field(
-        default=3.0,
+        default=5.0,
         gt=0,
         le=100,
         description="odds that a quiet is a hesitation before anything is known about it",
@@ -123,6 +137,19 @@ class DecodeSettings(BaseModel):
         gt=0,
         lt=1,
         description="mean VAD probability of a turn below which doubtful text is not believed",
+    )
+    joint_no_speech_threshold: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="no-speech probability above which no text is believed, however probable, "
+        "unless the VAD is sure of the voice",
+    )
+    joint_speech_probability_threshold: float = Field(
+        default=0.8,
+        gt=0,
+        lt=1,
+        description="mean VAD probability of a turn from which the VAD is sure of the voice",
     )
     log_probability_threshold: float = Field(
         default=-1.0, ge=-5, lt=0, description="mean log probability below which text is doubtful"

@@ -3,15 +3,16 @@
 One :class:`TurnDetector` follows one stream. It is told the VAD probability of every window, the transcripts
 and the end probabilities it asked for, and answers with events for the client and requests for the models.
 
-The whole turn is decoded at the first sign that the voice falls, before the VAD calls it quiet. If speech goes
-on, that decode was a partial; if it does not, it is the transcript of the turn, some 50 ms earlier. An early end
-is announced with it at once; the times of its words follow while the quiet goes on.
+The whole turn is decoded at the first sign that the voice falls, before the VAD calls it quiet. If speech goes on,
+that decode was a partial; if it does not, it is the transcript of the turn, some 100 ms earlier. An early end is
+announced with it at once if the words allow it; their times follow while the quiet goes on. Smart-turn judges better
+the more quiet it hears, so it is asked a little later, and again while the turn is not confirmed.
 """
 
 import enum
 
 from asr.completeness import completeness
-from asr.confidence import Thresholds, confidence, needed_quiet, prior
+from asr.confidence import Thresholds, confidence, needed_quiet, prior, unjudged
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, join, of_words
@@ -47,7 +48,7 @@ class TurnDetector:
         self._announced = False
         self._eager_announced = False
         self._turn_start = self._window_start = 0.0
-        self._last_speech = 0.0
+        self._last_speech = self._last_sure = 0.0
         self._committed: list[Transcript] = []
         self._current = Transcript("")
         self._partial: DecodeRequest | None = None
@@ -63,12 +64,13 @@ class TurnDetector:
         self._forget_quiet()
 
     def _forget_quiet(self) -> None:
-        self._ahead = None
+        self._ahead = self._ahead_transcript = None
         self._eager: DecodeRequest | None = None
         self._eager_transcript: Transcript | None = None
         self._untimed: Transcript | None = None
         self._end_request: EndRequest | None = None
         self._end_log_odds: float | None = None
+        self._asked = 0
 
     # What the shell tells.
 
@@ -103,12 +105,13 @@ class TurnDetector:
                 return [self._decode_all(Kind.EAGER)]
             self._eager_transcript = transcript or Transcript("")
             return self._eager_transcribed()
+        actions: list[Action] = []
         if request is self._ahead:
             self._ahead_transcript = transcript or Transcript("")
         if request is self._partial:
             self._partial = None
-            return self._partially_transcribed(transcript)
-        return []
+            actions = self._partially_transcribed(transcript)
+        return [*actions, *self._decide()] if request is self._ahead else actions
 
     def aligned(self, request: AlignRequest, timed: Transcript) -> list[Action]:
         """Take a transcript with the times of its words."""
@@ -159,31 +162,43 @@ class TurnDetector:
         return []
 
     def _while_speaking(self, probability: float) -> list[Action]:
-        if probability >= self._settings.falling_threshold:
-            self._ahead = None
+        voice = self._is_voice(probability)
+        risen = self._rise() if voice else []
         if probability >= self._settings.quiet_threshold:
             self._last_speech = self._now
         if self._now - self._last_speech >= self._settings.eager_quiet_seconds - TOLERANCE_SECONDS:
             return self._fall_quiet()
-        if probability < self._settings.falling_threshold:
-            return self._maybe_ahead()
-        return [*self._maybe_commit(), *self._maybe_partial()]
+        if voice:
+            return [*risen, *self._maybe_commit(), *self._maybe_partial()]
+        return [*self._maybe_ahead(), *self._decide()]
+
+    def _is_voice(self, probability: float) -> bool:
+        """Whether a window of speech is just that, and not the fall of a voice."""
+        if probability >= self._settings.falling_threshold:
+            self._last_sure = self._now
+            return True
+        wavering = self._now - self._last_sure > self._settings.falling_seconds + TOLERANCE_SECONDS
+        return wavering and probability >= self._settings.quiet_threshold
+
+    def _rise(self) -> list[Action]:
+        """Go on where the voice had seemed to fall."""
+        withdrawn = self._eager_announced
+        self._eager_announced = False
+        self._forget_quiet()
+        return [self._event(EventType.RESUMED)] if withdrawn else []
 
     def _fall_quiet(self) -> list[Action]:
         self._state = _State.QUIET
         if self.thresholds.fixed_quiet is not None:
             self._end_log_odds = 0.0
-        else:
-            self._end_request = EndRequest(self._turn_start, self._now)
-        wanted: list[Action] = [self._end_request] if self._end_request else []
         if self._ahead is None or self._ahead_transcript == Transcript(""):
-            return [self._decode_all(Kind.EAGER), *wanted]
+            return [self._decode_all(Kind.EAGER)]
         self._partial, self._eager, self._eager_transcript = None, self._ahead, self._ahead_transcript
-        return [*self._eager_transcribed(), *wanted]
+        return self._eager_transcribed()
 
     def _while_quiet(self) -> list[Action]:
         if self._run_start is None:
-            return self._decide()
+            return [*self._decide(), *self._maybe_ask()]
         if self._now - self._run_start < self._settings.resume_seconds - TOLERANCE_SECONDS:
             return []
         return self._resume(self._run_start)
@@ -204,6 +219,20 @@ class TurnDetector:
         if withdrawn:
             actions.append(self._event(EventType.RESUMED))
         return actions
+
+    def _maybe_ask(self) -> list[Action]:
+        times = self._settings.ask_seconds[self._asked :]
+        quiet = self._now - self._last_speech
+        asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None
+        if not asks or not times or quiet < times[0] - TOLERANCE_SECONDS:
+            return []
+        if self._asked:
+            unanswered = self._end_log_odds is None or not self._announced
+            if unanswered or self.needed_quiet() <= quiet + self._settings.ask_again_gain_seconds:
+                return []
+        self._asked += 1
+        self._end_request = EndRequest(self._turn_start, self._now)
+        return [self._end_request]
 
     # Partials, and long turns.
 
@@ -301,13 +330,16 @@ class TurnDetector:
     def _decide(self) -> list[Action]:
         if self._forced and self._eager_transcript is not None:
             return [] if self._untimed else [self._end(self._forced)]
-        if self._eager_transcript is None or self._end_log_odds is None or not self._announced:
+        transcript = self._eager_transcript if self._state is _State.QUIET else self._ahead_transcript
+        if transcript is None or not self._announced:
             return []
         actions: list[Action] = []
         eager = self.thresholds.eager
         if eager is not None and not self._eager_announced and self._confidence() >= eager:
             self._eager_announced = True
             actions.append(self._event(EventType.EAGER_END))
+        if self._state is not _State.QUIET or self._end_log_odds is None:
+            return actions
         quiet = self._now - self._last_speech
         if not self._untimed and self._run_start is None and quiet >= self.needed_quiet():
             sure = self._confidence() >= self.thresholds.end
@@ -324,14 +356,18 @@ class TurnDetector:
 
     def _completeness(self) -> float:
         """Return the log odds that the turn was complete when the quiet began."""
-        assert self._end_log_odds is not None
-        return self._end_log_odds + completeness(self._text().text, self._current.language)
+        judged = self._end_log_odds
+        if judged is None:
+            judged = unjudged(self._settings)
+        return judged + completeness(self._text().text, self._current.language)
 
     def _confidence(self) -> float:
         """Return the probability that no more speech is coming in this turn."""
-        if self._end_log_odds is None or self._state is not _State.QUIET:
+        falling = self._state is _State.SPEAKING and self._ahead is not None
+        if not falling and self._state is not _State.QUIET:
             return 0.0
-        return confidence(self._completeness(), self._now - self._last_speech, self._settings)
+        since = self._last_sure if falling else self._last_speech
+        return confidence(self._completeness(), self._now - since, self._settings)
 
     def _end(self, trigger: Trigger) -> TurnEvent:
         event = self._event(EventType.END, trigger)

@@ -97,7 +97,7 @@ class Turns(Part):
         0.7, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
     )
     eager_eot_threshold: float = Field(
-        0.4, ge=0.3, le=0.9, description="Confidence that starts an answer early."
+        0.3, ge=0.3, le=0.9, description="Confidence that starts an answer early."
     )
     eot_timeout_ms: int = Field(
         3000, ge=500, le=10000, description="Quiet that always ends a turn, milliseconds."

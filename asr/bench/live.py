@@ -26,7 +26,7 @@ START_SECONDS = 120.0
 CHUNK_SECONDS = 0.02
 #: Silence after each clip: longer than the ear ever waits, seconds.
 TAIL_SECONDS = 2.2
-EAGER_THRESHOLD = 0.5
+EAGER_THRESHOLD = 0.3
 ENDS = ("EagerEndOfTurn", "EndOfTurn")
 
 

@@ -26,7 +26,7 @@ CHUNK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was known at ``time``, a little into a quiet: smart-turn's probability, the text's shift of the odds."""
+    """What was known at ``time``, some way into a quiet: smart-turn's probability, the text's shift of the odds."""
 
     time: float
     probability: float
@@ -35,11 +35,18 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Quiet:
-    """One quiet: how long it lasted (None where nothing followed), and what was known when it began."""
+    """One quiet that was judged, as the VAD saw it; times in seconds.
 
+    Attributes:
+        start: when it began.
+        seconds: how long it lasted; None where nothing followed.
+        judgements: what was known, in order.
+
+    """
+
+    start: float
     seconds: float | None
-    probability: float
-    shift: float
+    judgements: tuple[Judgement, ...]
 
 
 @dataclass
@@ -61,20 +68,28 @@ class Run:
         return [event for event in self.events if event.type is kind]
 
     def quiets(self, settings: TurnSettings) -> list[Quiet]:
-        """Return every quiet that was judged, with its length as the VAD saw it."""
+        """Return every quiet that was judged."""
+        starts: dict[int, list[Judgement]] = {}
+        for item in self.judgements:
+            starts.setdefault(self._start(item.time, settings), []).append(item)
         return [
-            Quiet(self._length(item.time, settings), item.probability, item.shift) for item in self.judgements
+            Quiet(start * VAD_WINDOW_SECONDS, self._length(start, items[0].time, settings), tuple(items))
+            for start, items in starts.items()
         ]
 
-    def _length(self, judged: float, settings: TurnSettings) -> float | None:
-        last = round(judged / VAD_WINDOW_SECONDS)
-        while last > 0 and self.probabilities[last - 1] < settings.quiet_threshold:
-            last -= 1
+    def _start(self, judged: float, settings: TurnSettings) -> int:
+        """Return the first window of the quiet that was judged at a time."""
+        start = round(judged / VAD_WINDOW_SECONDS)
+        while start > 0 and self.probabilities[start - 1] < settings.quiet_threshold:
+            start -= 1
+        return start
+
+    def _length(self, first: int, judged: float, settings: TurnSettings) -> float | None:
         needed = math.ceil(settings.resume_seconds / VAD_WINDOW_SECONDS - 1e-6)
         loud = [probability >= settings.speech_threshold for probability in self.probabilities]
         for start in range(round(judged / VAD_WINDOW_SECONDS), len(loud) - needed + 1):
             if all(loud[start : start + needed]):
-                return (start - last) * VAD_WINDOW_SECONDS
+                return (start - first) * VAD_WINDOW_SECONDS
         return None
 
 

@@ -1,10 +1,11 @@
 """Turn taking: false cut-offs against delay, as a curve over thresholds, beside fixed silence.
 
-Every quiet of every clip is played once with an ear that never ends a turn by itself, and what it knew when
-the quiet began is kept. From that the outcome at any threshold follows: a quiet inside a clip that is longer
+Every quiet of every clip is played once with an ear that never ends a turn by itself, and what it knew as
+the quiet went on is kept. From that the outcome at any threshold follows: a quiet inside a clip that is longer
 than what the ear would have waited for is a false cut-off; the wait at the clip's end is its delay.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -124,11 +125,19 @@ def _pauses(index: int, clip: Clip, player: Player, settings: TurnSettings) -> l
 
 
 def _waits(pauses: list[Pause], threshold: float, settings: TurnSettings) -> list[float]:
-    thresholds = Thresholds(end=threshold)
-    return [
-        needed_quiet(prior(pause.quiet.probability, settings) + pause.quiet.shift, thresholds, settings)
-        for pause in pauses
-    ]
+    return [_wait(pause.quiet, Thresholds(end=threshold), settings) for pause in pauses]
+
+
+def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float:
+    """Return the quiet after which the ear ends the turn, as :class:`asr.turn.TurnDetector` asks and decides."""
+    wait = math.inf
+    for item in quiet.judgements:
+        asked = item.time - quiet.start
+        if wait <= asked + settings.ask_again_gain_seconds:
+            break
+        needed = needed_quiet(prior(item.probability, settings) + item.shift, thresholds, settings)
+        wait = max(asked, needed)
+    return wait
 
 
 def _outcome(pauses: list[Pause], at: float, waits: list[float]) -> dict[str, Any]:

@@ -44,4 +44,11 @@ def test_each_threshold_has_its_say() -> None:
     assert not heard("no " * 200)
     assert not heard(log=-1.2, silent=SETTINGS.no_speech_threshold + 0.1)
     assert not heard(log=-1.2, speech=SETTINGS.speech_probability_threshold - 0.1)
-    assert heard(log=-0.5, silent=0.9, speech=0.5)
+    assert heard(log=-0.5, silent=0.9, speech=SETTINGS.joint_speech_probability_threshold)
+    assert heard(log=-0.5, silent=SETTINGS.joint_no_speech_threshold, speech=0.5)
+
+
+def test_where_whisper_and_vad_both_hear_nobody_no_text_is_believed() -> None:
+    """However probable: babble in the background reads well."""
+    silent, speech = SETTINGS.joint_no_speech_threshold, SETTINGS.joint_speech_probability_threshold
+    assert not heard(log=-0.1, silent=silent + 0.05, speech=speech - 0.05)

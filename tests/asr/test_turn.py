@@ -33,7 +33,9 @@ def untimed(text: str) -> Transcript:
 class Caller:
     """Plays speech and quiet to a detector and answers its requests at once, or later."""
 
-    def __init__(self, thresholds: Thresholds | None = None, *, end: float = 0.9, text: str = "Yes.") -> None:
+    def __init__(
+        self, thresholds: Thresholds | None = None, *, end: float = 0.97, text: str = "Yes."
+    ) -> None:
         self.turns = TurnDetector(SETTINGS, thresholds)
         self.end = end
         self.text = text
@@ -153,6 +155,71 @@ def test_a_voice_that_rises_again_leaves_a_partial(answered: bool) -> None:
     assert caller.events[-1].transcript.text == "I would like a dog."
 
 
+def test_an_end_is_announced_before_the_vad_calls_it_quiet() -> None:
+    """Finished words of a falling voice are enough; its rise withdraws the end, and is no new turn."""
+    caller = Caller(Thresholds(eager=0.3))
+    caller.speak(1.0)
+    caller.hear(2 * WINDOW, FALLING)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END]
+    caller.speak(WINDOW)
+    assert caller.kinds()[2:] == [EventType.RESUMED]
+    caller.rest(1.0)
+    assert caller.kinds()[3:] == [EventType.EAGER_END, EventType.END]
+    assert caller.events[-1].turn_index == 0
+
+
+def test_unfinished_words_are_no_early_end_until_smart_turn_is_sure() -> None:
+    """Where the words want more, the sound decides."""
+    caller = Caller(Thresholds(eager=0.3), text="I would like to")
+    caller.speak(1.0)
+    caller.hear(2 * WINDOW, FALLING)
+    caller.rest(SETTINGS.ask_seconds[0] - 2 * WINDOW)
+    assert caller.kinds() == [EventType.START]
+    caller.rest(2.0)
+    assert caller.kinds()[1:] == [EventType.EAGER_END, EventType.END]
+
+
+def test_a_voice_that_goes_on_faintly_is_speech() -> None:
+    """A fall is over soon; what is said at such a probability for longer is decoded as any other speech."""
+    caller = Caller(Thresholds(eager=0.3), text="I would.")
+    caller.speak(1.0)
+    caller.hear(SETTINGS.falling_seconds + 2 * WINDOW, FALLING)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.RESUMED]
+    caller.hear(2.0, FALLING)
+    assert len(caller.decodes(Kind.PARTIAL)) >= 2
+    caller.text = "I would. Like a dog."
+    caller.rest(2.0)
+    assert caller.events[-1].type is EventType.END
+    assert caller.events[-1].transcript.text == "I would. Like a dog."
+
+
+def test_an_unsure_end_is_asked_about_again() -> None:
+    """Smart-turn judges better with more quiet to hear; an end it becomes sure of need not be waited for longer."""
+    first, second, *_ = SETTINGS.ask_seconds
+    caller = Caller(end=0.1)
+    caller.speak(1.0)
+    caller.rest(second - 2 * WINDOW)
+    caller.end = 0.97
+    caller.rest(1.0)
+    end = caller.events[-1]
+    asked = [item.end - end.last_speech for item in caller.requests if isinstance(item, EndRequest)]
+    assert asked == [pytest.approx(first, abs=WINDOW), pytest.approx(second, abs=WINDOW)]
+    assert end.end - end.last_speech <= second + 2 * WINDOW
+
+
+def test_a_slow_answer_is_waited_for_not_asked_again() -> None:
+    """The first judgement may come after the time to ask again; it counts."""
+    caller = Caller(end=0.97)
+    caller.speak(1.0)
+    caller.answering = False
+    caller.hear(WINDOW, FALLING)
+    caller.answer(caller.requests[-1])
+    caller.rest(0.5)
+    (asked,) = [item for item in caller.requests if isinstance(item, EndRequest)]
+    caller.answer(asked)
+    assert caller.kinds()[-1] is EventType.END
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_a_word_that_is_not_believed_ahead_has_a_second_chance(late: bool) -> None:
     """Where nothing is believed of what was decoded ahead, the turn is decoded again with the quiet after it."""
@@ -227,7 +294,7 @@ def test_the_timeout_of_the_client_bounds_the_quiet() -> None:
 
 def quiet_after(probability: float) -> float:
     """Return the quiet needed where smart-turn gives ``probability``."""
-    caller = Caller(end=probability, text="yes")
+    caller = Caller(end=probability, text="Yes.")
     caller.speak(0.5)
     caller.rest(0.12)
     return caller.turns.needed_quiet()

@@ -107,7 +107,7 @@ def test_the_final_is_the_eager_decode(player: Player, speech: Callable[[str], S
     ends = run.of(EventType.END)
     assert len(ends) == 1
     assert Kind.FINAL not in run.decodes
-    assert run.of(EventType.EAGER_END)[-1].transcript == ends[0].transcript
+    assert run.of(EventType.EAGER_END)[-1].transcript.text == ends[0].transcript.text
 
 
 def test_two_turns_of_one_stream(player: Player, speech: Callable[[str], Samples]) -> None:
