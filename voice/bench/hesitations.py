@@ -8,11 +8,12 @@ from typing import Any
 
 from voice.bench.figures import spread
 from voice.bench.lab import HeldCall, Lab
-from voice.bench.systems import OFFHOOK
+from voice.bench.systems import OFFHOOK, PATIENT
 from voice.caller.questions import question_from_file
 from voice.caller.script import Patience
 from voice.errors import CallerError
 
+SYSTEMS = (OFFHOOK, PATIENT)
 #: A hesitation is a pause of this length inside a turn, seconds.
 SHORTEST, LONGEST = 0.5, 1.5
 #: Kinds of recordings that hold one speaker's single turn.
@@ -28,16 +29,22 @@ ANSWER_SECONDS = 8.0
 
 
 async def measure(lab: Lab) -> dict[str, Any]:
-    """Say hesitant and fluent turns to the agent, a call each; return cut-offs and delays."""
+    """Say hesitant and fluent turns to the agent and to a patient one, a call each; return cut-offs and delays."""
     if lab.manifest is None or not lab.manifest.is_file():
         raise CallerError(f"no manifest at {lab.manifest}; name one with --manifest")
     rows = [json.loads(line) for line in lab.manifest.read_text(encoding="utf-8").splitlines()]
     failures: list[str] = []
     hesitant = await _held(lab, rows, failures, lambda row: SHORTEST <= _pause(row) <= LONGEST, "hesitant")
     fluent = await _held(lab, rows, failures, lambda row: _pause(row) < FLUENT, "fluent")
-    delays = [row["delay"] for row in (*fluent, *hesitant) if row["delay"] is not None and not row["cut_off"]]
     return {
         "failed_calls": failures,
+        "systems": {name: _figures(hesitant[name], fluent[name]) for name in SYSTEMS},
+    }
+
+
+def _figures(hesitant: list[dict[str, Any]], fluent: list[dict[str, Any]]) -> dict[str, Any]:
+    delays = [row["delay"] for row in (*fluent, *hesitant) if row["delay"] is not None and not row["cut_off"]]
+    return {
         "hesitant_turns": len(hesitant),
         "cut_off": sum(row["cut_off"] for row in hesitant),
         "fluent_turns": len(fluent),
@@ -60,20 +67,20 @@ async def _held(
     failures: list[str],
     wanted: Callable[[dict[str, Any]], bool],
     what: str,
-) -> list[dict[str, Any]]:
+) -> dict[str, list[dict[str, Any]]]:
     assert lab.manifest is not None
     chosen = [row for row in rows if _is_a_turn(row) and wanted(row)]
     step = max(1, len(chosen) // lab.sizes.clips)
     chosen = chosen[::step][: lab.sizes.clips]
     patience = Patience(answer=ANSWER_SECONDS, listen=LISTEN_SECONDS)
-    held = []
+    held: dict[str, list[dict[str, Any]]] = {name: [] for name in SYSTEMS}
     for number, row in enumerate(chosen):
         lab.report(f"{what} turns: {number} of {len(chosen)}")
         question = question_from_file(str(lab.manifest.parent / row["path"]))
         question = dataclasses.replace(question, said=str(row.get("text") or ""))
-        call = await lab.try_call(failures, OFFHOOK, [question], patience=patience)
-        if call:
-            held.append({"path": row["path"], "pause": _pause(row), **_outcome(call)})
+        for name in SYSTEMS:
+            if call := await lab.try_call(failures, name, [question], patience=patience):
+                held[name].append({"path": row["path"], "pause": _pause(row), **_outcome(call)})
     return held
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from voice.bench import echoes, hesitations, interruptions, latency, load, murmurs
 from voice.bench.lab import Lab
-from voice.bench.systems import OFFHOOK, STOCK, STOCK_TALKER, TALKER, TALKER_WITH_ECHO
+from voice.bench.systems import OFFHOOK, PATIENT, STOCK, STOCK_TALKER, TALKER, TALKER_WITH_ECHO
 
 #: Systems that a part needs beside the stack itself.
 NEEDED = {
     "interruptions": (TALKER,),
     "murmurs": (TALKER,),
+    "hesitations": (PATIENT,),
     "echo": (TALKER, TALKER_WITH_ECHO),
 }
 #: What answers at length in the place of what does not.

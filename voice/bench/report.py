@@ -116,14 +116,17 @@ def murmurs(figures: Figures) -> list[Table | str]:
 def hesitations(figures: Figures) -> list[Table | str]:
     """Return cut-offs beside the delay of complete turns."""
     rows = [
-        ["pause of 0.5 to 1.5 s inside", _share(figures["cut_off"], figures["hesitant_turns"])],
-        ["fluent", _share(figures["fluent_cut_off"], figures["fluent_turns"])],
+        [
+            name,
+            _share(part["cut_off"], part["hesitant_turns"]),
+            _share(part["fluent_cut_off"], part["fluent_turns"]),
+            str(part["complete_turns"]),
+            *_spread(part["delay"]),
+        ]
+        for name, part in figures["systems"].items()
     ]
-    return [
-        _table("turns", "turns", "cut off", rows=rows),
-        f"end-of-turn delay of {figures['complete_turns']} complete turns, ms (p50, p90, p95, max): "
-        + ", ".join(_spread(figures["delay"])),
-    ]
+    headings = ("system", "pause of 0.5 to 1.5 s inside", "fluent", "complete", *SHARES)
+    return [_table("turns that were cut off; end-of-turn delay of complete ones, ms", *headings, rows=rows)]
 
 
 def load(figures: Figures) -> list[Table | str]:

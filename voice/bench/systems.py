@@ -23,6 +23,7 @@ from voice.up import running_servers
 OFFHOOK = "offhook"
 WITHOUT_SPECULATION = "offhook, no speculation"
 WITHOUT_READING_AHEAD = "offhook, no reading ahead"
+PATIENT = "offhook, patient"
 STOCK = "stock pipecat"
 TALKER = "offhook, long replies"
 TALKER_WITH_ECHO = "offhook, echo not cancelled"
@@ -32,6 +33,8 @@ TALKER_PROMPT = (
     "You are a helpful assistant on the telephone. Answer every question in two or three short sentences."
 )
 TALKER_TOKENS = 80
+#: ``[turns] eot_threshold`` of the patient agent: the highest there is.
+PATIENT_THRESHOLD = 0.9
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ def _beside(name: str, agent: Agent, configuration: Configuration, folder: Path)
         off = "speculate" if name == WITHOUT_SPECULATION else "read_ahead"
         slow = agent.model_copy(update={"turns": agent.turns.model_copy(update={off: False})})
         return _gateway(name, _written(slow, folder / f"no-{off}.toml"))
+    if name == PATIENT:
+        patient = agent.turns.model_copy(update={"eot_threshold": PATIENT_THRESHOLD})
+        return _gateway(name, _written(agent.model_copy(update={"turns": patient}), folder / "patient.toml"))
     talker = _written(_talker(agent), folder / "talker.toml")
     if name == STOCK_TALKER:
         return _stock(name, talker, configuration)

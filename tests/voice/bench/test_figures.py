@@ -8,7 +8,7 @@ from voice.bench.figures import percentile, ratios, speculation, spread
 from voice.bench.interruptions import figures, heard_of
 from voice.bench.latency import sentence_count
 from voice.bench.parts import systems_of
-from voice.bench.systems import OFFHOOK, STOCK, STOCK_TALKER, TALKER, WITHOUT_SPECULATION
+from voice.bench.systems import OFFHOOK, PATIENT, STOCK, STOCK_TALKER, TALKER, WITHOUT_SPECULATION
 
 
 def side(p50: float, p95: float, *conversations: list[tuple[str, str]], wasted: int = 0) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def test_sentences_are_counted() -> None:
 
 def test_only_what_is_needed_is_started() -> None:
     """Each system once, and talkers where replies are long."""
-    assert systems_of(["load", "endurance", "hesitations"], [STOCK]) == []
+    assert systems_of(["load", "endurance"], [STOCK]) == []
+    assert systems_of(["hesitations"], [STOCK]) == [PATIENT]
     assert systems_of(["latency", "long"], [OFFHOOK, STOCK]) == [OFFHOOK, STOCK, TALKER, STOCK_TALKER]
     assert systems_of(["interruptions", "murmurs"], [STOCK]) == [TALKER]
