@@ -79,3 +79,8 @@ def needed_quiet(complete: float, thresholds: Thresholds, settings: TurnSettings
     needed = settings.pause_seconds * (log_odds(thresholds.end) - complete)
     longest = min(settings.max_quiet_seconds, thresholds.timeout)
     return min(max(needed, settings.min_quiet_seconds), longest)
+
+
+def worth_asking(needed: float, quiet: float, settings: TurnSettings) -> bool:
+    """Return whether smart-turn is asked after ``quiet`` seconds: not where the turn ends soon anyway."""
+    return needed > quiet + settings.ask_again_gain_seconds

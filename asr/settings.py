@@ -1,8 +1,9 @@
 """The ``[asr]`` section of the configuration."""
 
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from serving.settings import Section
 
@@ -108,6 +109,13 @@ class TurnSettings(BaseModel):
         le=28,
         description="most audio decoded at once; earlier words are kept as they are",
     )
+
+    @field_validator("ask_seconds")
+    @classmethod
+    def _rising(cls, times: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(before < after for before, after in pairwise((0.0, *times))):
+            raise ValueError("must be above 0, and each above the one before")
+        return times
 
 
 class DecodeSettings(BaseModel):

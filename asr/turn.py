@@ -12,7 +12,7 @@ the more quiet it hears, so it is asked a little later, and again while the turn
 import enum
 
 from asr.completeness import completeness
-from asr.confidence import Thresholds, confidence, needed_quiet, prior, unjudged
+from asr.confidence import Thresholds, confidence, needed_quiet, prior, unjudged, worth_asking
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, join, of_words
@@ -181,7 +181,7 @@ class TurnDetector:
         return wavering and probability >= self._settings.quiet_threshold
 
     def _rise(self) -> list[Action]:
-        """Go on where the voice had seemed to fall."""
+        """Go on where the voice had seemed to fall; an end that was announced early is withdrawn."""
         withdrawn = self._eager_announced
         self._eager_announced = False
         self._forget_quiet()
@@ -205,20 +205,14 @@ class TurnDetector:
 
     def _resume(self, since: float) -> list[Action]:
         self._state = _State.SPEAKING
-        actions: list[Action] = []
         spoken, quiet_from = self._eager_transcript, self._last_speech
-        withdrawn = self._eager_announced
-        self._eager_announced = False
         if spoken is not None and quiet_from - self._window_start >= self._settings.commit_seconds:
             self._committed.append(spoken)
             self._current = Transcript("")
             self._window_start = (quiet_from + since) / 2
-        self._forget_quiet()
         self._last_speech = self._now
         self._next_partial = self._now + self._partial_interval
-        if withdrawn:
-            actions.append(self._event(EventType.RESUMED))
-        return actions
+        return self._rise()
 
     def _maybe_ask(self) -> list[Action]:
         times = self._settings.ask_seconds[self._asked :]
@@ -228,7 +222,7 @@ class TurnDetector:
             return []
         if self._asked:
             unanswered = self._end_log_odds is None or not self._announced
-            if unanswered or self.needed_quiet() <= quiet + self._settings.ask_again_gain_seconds:
+            if unanswered or not worth_asking(self.needed_quiet(), quiet, self._settings):
                 return []
         self._asked += 1
         self._end_request = EndRequest(self._turn_start, self._now)

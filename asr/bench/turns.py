@@ -17,7 +17,7 @@ import numpy as np
 from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
 from asr.bench.offline import Player, Quiet
-from asr.confidence import Thresholds, needed_quiet, prior
+from asr.confidence import Thresholds, needed_quiet, prior, worth_asking
 from asr.settings import TurnSettings
 
 #: Silence played after each clip: longer than the ear is made to wait, seconds.
@@ -133,7 +133,7 @@ def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float
     wait = math.inf
     for item in quiet.judgements:
         asked = item.time - quiet.start
-        if wait <= asked + settings.ask_again_gain_seconds:
+        if not worth_asking(wait, asked, settings):
             break
         needed = needed_quiet(prior(item.probability, settings) + item.shift, thresholds, settings)
         wait = max(asked, needed)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from asr.confidence import Thresholds
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
@@ -205,6 +206,13 @@ def test_an_unsure_end_is_asked_about_again() -> None:
     asked = [item.end - end.last_speech for item in caller.requests if isinstance(item, EndRequest)]
     assert asked == [pytest.approx(first, abs=WINDOW), pytest.approx(second, abs=WINDOW)]
     assert end.end - end.last_speech <= second + 2 * WINDOW
+
+
+@pytest.mark.parametrize("times", [(), (0.0,), (-0.1, 0.2), (0.4, 0.2), (0.2, 0.2)])
+def test_times_to_ask_rise(times: tuple[float, ...]) -> None:
+    """Others are refused where they are set."""
+    with pytest.raises(ValidationError, match="ask_seconds"):
+        TurnSettings(ask_seconds=times)
 
 
 def test_a_slow_answer_is_waited_for_not_asked_again() -> None:
