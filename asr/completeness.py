@@ -1,12 +1,13 @@
-"""What the words of a transcript say about whether the speaker has finished."""
+"""What a transcript says about whether the speaker has finished."""
 
 import re
 
+from asr.settings import TurnSettings
+from asr.transcript import Transcript
+
 #: Shifts of the log odds that a turn is complete. One unit makes it 2.7 times as likely, or less likely.
-FINISHED_SENTENCE = 0.5
-TRAILING_OFF = -1.5
-OPEN_WORD = -2.0
-OPEN_NUMBER = -1.0
+OPEN_WORD = -1.0
+OPEN_NUMBER = -0.5
 
 #: English words that do not end a sentence.
 OPEN_WORDS = frozenset(
@@ -16,24 +17,19 @@ OPEN_WORDS = frozenset(
     is are was were am be been i'm it's we're they're you're i'd i'll i've um uh er erm hmm like well
     """.split()  # noqa: SIM905
 )
-#: Marks that end a sentence, in Latin and in Chinese and Japanese script.
-SENTENCE_ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01")
 
 
-def completeness(text: str, language: str) -> float:
-    """Return how much ``text`` shifts the log odds that its speaker has finished; 0 says nothing.
+def completeness(transcript: Transcript, settings: TurnSettings) -> float:
+    """Return how much ``transcript`` shifts the log odds that its speaker has finished; 0 says nothing.
 
-    Whisper writes a full stop where the voice falls and dots or a dash where it hangs; in English, a
-    conjunction, article, preposition or filler at the end wants more words, and so may a bare number.
+    Whisper says what it would put after the last word (:mod:`asr.ending`). Besides, an English conjunction, article,
+    preposition or filler at the end wants more words, and so may a bare number.
     """
-    text = text.strip()
+    shift = settings.punctuation_weight * transcript.sentence_log_odds
+    text = transcript.text.strip()
     if not text:
-        return 0.0
-    if text.endswith(("...", "…", "-", "—", ",", ":", ";")):
-        return TRAILING_OFF
+        return shift
     last = re.sub(r"[^\w']+$", "", text.split()[-1]).lower()
-    if language == "en" and last in OPEN_WORDS and not text.endswith("?"):
-        return OPEN_WORD
-    if text.endswith(SENTENCE_ENDS):
-        return FINISHED_SENTENCE
-    return OPEN_NUMBER if last[-1:].isdigit() else 0.0
+    if transcript.language == "en" and last in OPEN_WORDS and not text.endswith("?"):
+        return shift + OPEN_WORD
+    return shift + OPEN_NUMBER if last[-1:].isdigit() else shift

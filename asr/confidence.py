@@ -1,6 +1,6 @@
 """How sure the ear is that a turn has ended, and how much quiet it therefore waits for.
 
-The quiet that confirms an end follows from Bayes' rule. smart-turn and the text, against the odds of a mere
+The quiet that confirms an end follows from Bayes' rule. smart-turn and the transcript, against the odds of a mere
 hesitation, give the odds that the turn was complete when the quiet began. A pause inside a turn lasts ``t`` or
 longer with probability ``exp(-t / pause_seconds)`` (speech resumes at a constant rate), a finished turn stays
 quiet for ever, so quiet of ``t`` multiplies the odds by ``exp(t / pause_seconds)``. The turn ends when the

@@ -79,7 +79,7 @@ class Engine:
         ]
         self._decoder = ThreadPoolExecutor(lanes, thread_name_prefix="asr-decode")
         self._aligner = ThreadPoolExecutor(1, thread_name_prefix="asr-align", initializer=_give_way)
-        # smart-turn is asked while the turn is being decoded, and must not wait for that.
+        # smart-turn decides when the turn ends, and must not wait for the times of its words.
         self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn", initializer=_give_way)
 
     def open(self, stream: Hashable) -> None:

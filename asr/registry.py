@@ -3,10 +3,14 @@
 import os
 from collections.abc import Mapping
 
+import numpy as np
+
+from asr.audio import SAMPLE_RATE
 from asr.errors import AsrError, ParameterError
 from asr.parameters import DETECT
+from asr.placement import spread
 from asr.settings import AsrSettings
-from asr.whisper import Whisper
+from asr.whisper import DecodeJob, Whisper
 from modelstore import locate
 
 #: What a model in CTranslate2's format has; without the second faster-whisper would ask the hub for one.
@@ -55,7 +59,10 @@ class Registry:
         threads = min(settings.cpu_threads_alone, os.cpu_count() or 1)
         alone = {}
         if default.device == "cpu" and threads > settings.cpu_threads and settings.lanes > 1:
-            alone[settings.model] = _load(names[settings.model], settings, threads=threads, workers=1)
+            model = _load(names[settings.model], settings, threads=threads, workers=1)
+            second = DecodeJob(np.zeros(SAMPLE_RATE, np.float32))
+            spread(lambda: model.decode([second]), threads)
+            alone[settings.model] = model
         return cls(models, settings.model, settings.model_aliases, alone=alone)
 
     def choose(self, requested: str) -> str:

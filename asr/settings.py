@@ -67,20 +67,26 @@ class TurnSettings(BaseModel):
         le=10,
         description="most quiet before a turn is confirmed, however unsure the ear is",
     )
+    punctuation_weight: float = Field(
+        default=0.9,
+        ge=0,
+        le=2,
+        description="how far Whisper is believed where it would end a sentence after the last word, or go on",
+    )
     end_weight: float = Field(
-        default=0.5,
+        default=0.3,
         gt=0,
         le=1,
         description="how far smart-turn is believed: its log odds are multiplied by this (it is overconfident)",
     )
     hesitation_odds: float = Field(
-        default=5.0,
+        default=12.0,
         gt=0,
         le=100,
-        description="odds that a quiet is a hesitation before anything is known about it",
+        description="odds that a quiet is a hesitation where neither Whisper nor smart-turn says anything",
     )
     pause_seconds: float = Field(
-        default=0.5,
+        default=0.6,
         gt=0,
         le=5,
         description="mean length of a pause inside a turn: quiet this long makes an end e times as likely",

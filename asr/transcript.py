@@ -37,6 +37,8 @@ class Transcript:
         average_log_probability: mean log probability of a token.
         no_speech_probability: probability of Whisper's no-speech token, 0 to 1.
         compression_ratio: length of the text over its zlib length; high where it repeats itself.
+        sentence_log_odds: log odds that a sentence ends with the last word (:mod:`asr.ending`); 0 where
+            nobody asked.
         align: returns the same with the times of its words; blocks for tens of milliseconds. None where they are
             known or were not asked for.
 
@@ -50,6 +52,7 @@ class Transcript:
     average_log_probability: float = 0.0
     no_speech_probability: float = 0.0
     compression_ratio: float = 0.0
+    sentence_log_odds: float = 0.0
     align: "Callable[[], Transcript] | None" = field(default=None, repr=False, compare=False)
 
     @property
@@ -66,7 +69,15 @@ def join(parts: Sequence[Transcript]) -> Transcript:
     words = tuple(word for part in parts for word in part.words)
     segments = tuple(segment for part in parts for segment in part.segments)
     text = " ".join(part.text for part in parts)
-    return Transcript(text, words, segments, parts[-1].language, parts[-1].language_probability)
+    last = parts[-1]
+    return Transcript(
+        text,
+        words,
+        segments,
+        last.language,
+        last.language_probability,
+        sentence_log_odds=last.sentence_log_odds,
+    )
 
 
 def of_words(transcript: Transcript, words: Sequence[Word]) -> Transcript:

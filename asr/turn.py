@@ -218,7 +218,8 @@ class TurnDetector:
         times = self._settings.ask_seconds[self._asked :]
         quiet = self._now - self._last_speech
         asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None
-        if not asks or not times or quiet < times[0] - TOLERANCE_SECONDS:
+        # Beside the decode it would take the processor time that the answer waits for.
+        if not asks or self._eager_transcript is None or not times or quiet < times[0] - TOLERANCE_SECONDS:
             return []
         if self._asked:
             unanswered = self._end_log_odds is None or not self._announced
@@ -353,7 +354,7 @@ class TurnDetector:
         judged = self._end_log_odds
         if judged is None:
             judged = unjudged(self._settings)
-        return judged + completeness(self._text().text, self._current.language)
+        return judged + completeness(self._text(), self._settings)
 
     def _confidence(self) -> float:
         """Return the probability that no more speech is coming in this turn."""

@@ -13,6 +13,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
 from asr.audio import SAMPLE_RATE, Samples
+from asr.ending import marks, sentence_log_odds
 from asr.guard import compression_ratio, spoken
 from asr.settings import DecodeSettings
 from asr.transcript import Segment, Transcript, Word
@@ -37,6 +38,7 @@ class DecodeJob:
         keyterms: words and names to expect.
         words: whether word times are wanted.
         align_later: whether they may be asked for afterwards (:attr:`asr.transcript.Transcript.align`), instead.
+        ending: whether the text may be a turn's last: it is asked how likely a sentence ends with it.
         task: ``transcribe`` or ``translate``.
 
     """
@@ -47,6 +49,7 @@ class DecodeJob:
     keyterms: tuple[str, ...] = ()
     words: bool = False
     align_later: bool = False
+    ending: bool = False
     task: str = "transcribe"
 
     @property
@@ -97,6 +100,7 @@ class Whisper:
             num_workers=workers,
         )
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
+        self._marks = marks(self._tokenizer("en", "transcribe"))
 
     @property
     def multilingual(self) -> bool:
@@ -179,6 +183,8 @@ class Whisper:
             max_length=min(max(2 * limit, len(prompt) + limit), self._model.max_length),
             return_scores=True,
             return_no_speech_prob=True,
+            # 0.2 MB a token: not for the long windows of files.
+            return_logits_vocab=any(job.ending for job in jobs),
         )
         tokenizer = self._tokenizer(languages[0][0], jobs[0].task)
         found = [
@@ -273,7 +279,12 @@ class Whisper:
             average_log_probability=log_probability,
             no_speech_probability=float(result.no_speech_prob),
             compression_ratio=compression_ratio(text),
+            sentence_log_odds=self._sentence_log_odds(result, found, tokenizer) if job.ending else 0.0,
         )
+
+    def _sentence_log_odds(self, result: Any, found: list[Piece], tokenizer: Tokenizer) -> float:
+        kept = sum(len(piece.tokens) for piece in found)
+        return sentence_log_odds(result.sequences_ids[0], result.logits[0], kept, tokenizer, self._marks)
 
 
 def _told(words: Sequence[Word], text: str) -> tuple[Word, ...]:

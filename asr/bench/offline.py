@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from asr.audio import SAMPLE_RATE, AudioInput, Samples
 from asr.bench.corpus import linear16
-from asr.completeness import completeness
 from asr.confidence import Thresholds
 from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
 from asr.ear import Ear
@@ -26,11 +25,11 @@ CHUNK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was known at ``time``, some way into a quiet: smart-turn's probability, the text's shift of the odds."""
+    """What was known at ``time``, some way into a quiet: smart-turn's probability, and what had been understood."""
 
     time: float
     probability: float
-    shift: float
+    transcript: Transcript
 
 
 @dataclass(frozen=True)
@@ -176,6 +175,7 @@ class OfflineStream:
             keyterms=self._keyterms,
             words=request.kind is Kind.FINAL,
             align_later=request.kind in (Kind.EAGER, Kind.AHEAD),
+            ending=request.kind in (Kind.EAGER, Kind.AHEAD),
         )
         transcript = self._player.whisper.decode([job])[0]
         believable = (
@@ -188,6 +188,5 @@ class OfflineStream:
     def _judge(self, request: EndRequest) -> None:
         probability = self._player.end(self._ear.slice(request.start, request.end))
         if self._eager.text:
-            shift = completeness(self._eager.text, self._eager.language)
-            self.run.judgements.append(Judgement(request.end, probability, shift))
+            self.run.judgements.append(Judgement(request.end, probability, self._eager))
         self._act(self._ear.turns.judged(request, probability))

@@ -17,6 +17,7 @@ import numpy as np
 from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
 from asr.bench.offline import Player, Quiet
+from asr.completeness import completeness
 from asr.confidence import Thresholds, needed_quiet, prior, worth_asking
 from asr.settings import TurnSettings
 
@@ -28,9 +29,10 @@ FIXED_SECONDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 REFERENCE_SECONDS = 0.3
 #: What is tried on the half that settings are chosen on, to see how far those in force are from the best of them.
 GRID = {
-    "end_weight": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "hesitation_odds": (1.5, 2.0, 3.0, 4.5, 6.0),
-    "pause_seconds": (0.3, 0.4, 0.5, 0.6, 0.8),
+    "punctuation_weight": (0.6, 0.9, 1.2),
+    "end_weight": (0.1, 0.3, 0.5),
+    "hesitation_odds": (8.0, 12.0, 18.0),
+    "pause_seconds": (0.4, 0.6, 0.8),
 }
 
 
@@ -135,7 +137,8 @@ def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float
         asked = item.time - quiet.start
         if not worth_asking(wait, asked, settings):
             break
-        needed = needed_quiet(prior(item.probability, settings) + item.shift, thresholds, settings)
+        complete = prior(item.probability, settings) + completeness(item.transcript, settings)
+        needed = needed_quiet(complete, thresholds, settings)
         wait = max(asked, needed)
     return wait
 

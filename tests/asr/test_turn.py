@@ -19,16 +19,23 @@ SETTINGS = TurnSettings()
 FALLING = SETTINGS.falling_threshold - 0.02
 
 
+def sentence_log_odds(text: str) -> float:
+    """Return what Whisper says of a text whose mark at the end it is sure of; nothing where there is none."""
+    if text.endswith(("...", ",")):
+        return -3.3
+    return 3.3 if text.endswith((".", "?", "!")) else 0.0
+
+
 def said(text: str) -> Transcript:
     """Return a transcript with one word each 0.1 s."""
     words = tuple(Word(word, 0.9, index / 10, index / 10 + 0.1) for index, word in enumerate(text.split()))
-    return Transcript(text, words)
+    return Transcript(text, words, sentence_log_odds=sentence_log_odds(text))
 
 
 def untimed(text: str) -> Transcript:
     """Return a transcript whose words have no times yet."""
     words = tuple(Word(word, 0.9) for word in text.split())
-    return Transcript(text, words, align=lambda: said(text))
+    return Transcript(text, words, sentence_log_odds=sentence_log_odds(text), align=lambda: said(text))
 
 
 class Caller:
@@ -120,7 +127,7 @@ def test_a_turn_starts_with_its_first_words_and_ends_after_short_quiet() -> None
 
 
 def test_what_was_decoded_as_the_voice_fell_is_the_transcript() -> None:
-    """The decode starts before the VAD calls it quiet; where its result comes later, the end waits for it."""
+    """The decode starts before the VAD calls it quiet; where its result comes later, smart-turn and the end wait."""
     caller = Caller(Thresholds(eager=0.5))
     caller.speak(1.0)
     caller.answering = False
@@ -130,8 +137,9 @@ def test_what_was_decoded_as_the_voice_fell_is_the_transcript() -> None:
     caller.rest(0.3)
     assert caller.decodes(Kind.EAGER) == []
     assert EventType.EAGER_END not in caller.kinds()
-    for request in caller.requests[-2:]:
-        caller.answer(request)
+    assert caller.requests[-1] is ahead
+    caller.answering = True
+    caller.answer(ahead)
     caller.rest(0.1)
     assert caller.kinds()[-2:] == [EventType.EAGER_END, EventType.END]
 
@@ -300,20 +308,25 @@ def test_the_timeout_of_the_client_bounds_the_quiet() -> None:
     assert caller.kinds()[-1] is EventType.END
 
 
-def quiet_after(probability: float) -> float:
-    """Return the quiet needed where smart-turn gives ``probability``."""
-    caller = Caller(end=probability, text="Yes.")
+def quiet_after(end: float, sentence: float) -> float:
+    """Return the quiet needed where smart-turn gives a probability, and Whisper log odds of a sentence's end."""
+    caller = Caller(end=end)
+    caller.transcript = lambda text: Transcript(text, sentence_log_odds=sentence)
     caller.speak(0.5)
     caller.rest(0.12)
     return caller.turns.needed_quiet()
 
 
 def test_quiet_needed_falls_smoothly_with_confidence() -> None:
-    """The surer smart-turn is, the less quiet is needed, in small steps, from one bound to the other."""
-    needed = [quiet_after(step / 1000) for step in range(1001)]
-    assert needed[0] == SETTINGS.max_quiet_seconds
-    assert needed[-1] == SETTINGS.min_quiet_seconds
-    assert all(0 <= before - after < 0.02 for before, after in pairwise(needed))
+    """The surer Whisper and smart-turn are, the less quiet is needed, in small steps, from one bound to the other."""
+    judged = [quiet_after(step / 1000, 2.5) for step in range(1001)]
+    written = [quiet_after(0.9, step / 100) for step in range(-350, 351)]
+    assert written[0] == SETTINGS.max_quiet_seconds
+    assert written[-1] == judged[-1] == SETTINGS.min_quiet_seconds
+    assert judged[0] > judged[-1]
+    assert all(
+        0 <= before - after < 0.02 for needed in (judged, written) for before, after in pairwise(needed)
+    )
 
 
 def test_sound_without_words_never_becomes_a_turn() -> None:

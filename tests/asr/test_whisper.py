@@ -18,6 +18,7 @@ from tests.asr.conftest import MODEL, silence
 
 SENTENCE = "What time is it?"
 OTHER = "What's the weather like in New York?"
+LONG = "Could you tell me the way to the station?"
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,18 @@ def test_words_timed_afterwards_are_timed_the_same(
     assert [[word.end for word in transcript.words] for transcript in timed] == [
         pytest.approx(words, abs=0.1) for words in ends
     ]
+
+
+def test_a_sentence_that_goes_on_is_told_from_one_that_ends(
+    whisper: Whisper, speech: Callable[[str], Samples]
+) -> None:
+    """Whisper's odds that it would end the sentence there: high after a question, low in the middle of one."""
+    whole = speech(LONG)
+    jobs = [DecodeJob(part, ending=True) for part in (whole, whole[: len(whole) * 2 // 3])]
+    ends, goes_on = (transcript.sentence_log_odds for transcript in whisper.decode(jobs))
+    assert ends > 2.5
+    assert goes_on < 0.5
+    assert whisper.decode([DecodeJob(whole)])[0].sentence_log_odds == 0
 
 
 def test_a_batch_gives_what_its_parts_give(whisper: Whisper, speech: Callable[[str], Samples]) -> None:

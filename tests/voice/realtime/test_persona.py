@@ -22,13 +22,13 @@ def with_detection(detection: Any) -> Any:
 @pytest.mark.parametrize(
     ("detection", "timeout", "threshold"),
     [
-        ({"type": "server_vad"}, 500, 0.7),
-        ({"type": "server_vad", "silence_duration_ms": 200}, 500, 0.7),
-        ({"type": "server_vad", "silence_duration_ms": 900}, 900, 0.7),
-        ({"type": "semantic_vad"}, 4000, 0.7),
+        ({"type": "server_vad"}, 500, AGENT.turns.eot_threshold),
+        ({"type": "server_vad", "silence_duration_ms": 200}, 500, AGENT.turns.eot_threshold),
+        ({"type": "server_vad", "silence_duration_ms": 900}, 900, AGENT.turns.eot_threshold),
+        ({"type": "semantic_vad"}, 4000, AGENT.turns.eot_threshold),
         ({"type": "semantic_vad", "eagerness": "low"}, 8000, 0.85),
         ({"type": "semantic_vad", "eagerness": "high"}, 2000, 0.5),
-        (None, AGENT.turns.eot_timeout_ms, 0.7),
+        (None, AGENT.turns.eot_timeout_ms, AGENT.turns.eot_threshold),
     ],
 )
 def test_turn_detection(detection: Any, timeout: int, threshold: float) -> None:
