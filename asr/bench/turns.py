@@ -86,10 +86,10 @@ def _matched(pauses: list[Pause], settings: TurnSettings) -> dict[str, Any]:
     return min(fitting or points, key=lambda point: (point["false_cut_offs"], point["mean_delay"]))
 
 
-def _cost(pauses: list[Pause], settings: TurnSettings) -> tuple[float, float]:
-    """Return what is to be small: false cut-offs, then the mean delay."""
+def _cost(pauses: list[Pause], settings: TurnSettings) -> tuple[bool, float, float]:
+    """Return what is to be small: a median delay that is never as short, false cut-offs, the mean delay."""
     found = _matched(pauses, settings)
-    return found["false_cut_offs"], found["mean_delay"]
+    return found["median_delay"] > REFERENCE_SECONDS, found["false_cut_offs"], found["mean_delay"]
 
 
 def _by_half(pauses: list[Pause], chosen_on: list[Pause], settings: TurnSettings) -> list[dict[str, Any]]:
