@@ -1,5 +1,6 @@
 """Every speculative method vLLM has on a processor: it starts, says what is said without it, and reports."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from .conftest import KEY, running, specs_of
 
 pytestmark = pytest.mark.vllm
 
+#: Two engines start at once, each on a core of its own: starting one is what takes the time.
+PAIRS = [tuple(METHODS)[start : start + 2] for start in range(0, len(METHODS), 2)]
 QUESTIONS = ["What is the capital of France?", "Tell me a short story about a dog."]
 
 
@@ -41,9 +44,9 @@ def without(vllm_serving: LaunchSpec) -> list[str]:
     return answers(vllm_serving)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_method_changes_the_speed_and_not_the_words(
-    method: str,
+@pytest.mark.parametrize("methods", PAIRS, ids="+".join)
+def test_methods_change_the_speed_and_not_the_words(
+    methods: tuple[str, ...],
     vllm_table: dict[str, Any],
     hf_weights: Path,
     vllm_python: str,
@@ -51,9 +54,14 @@ def test_a_method_changes_the_speed_and_not_the_words(
     tmp_path: Path,
 ) -> None:
     """At temperature 0 the text is the same, guesses were made, and their acceptance is counted."""
-    table = {**vllm_table, **speculating(method, hf_weights)}
-    (spec,) = specs_of(table, engine_python=vllm_python)
-    with running(spec, log=tmp_path / "engine.log"):
-        assert answers(spec) == without
-        assert counted(spec, "vllm:spec_decode_num_draft_tokens_total") > 0
-        assert counted(spec, "vllm:spec_decode_num_accepted_tokens_total") >= 0
+    cores = sorted(os.sched_getaffinity(0))
+    specs: list[LaunchSpec] = []
+    for number, method in enumerate(methods):
+        bound = {**vllm_table["cpu"], "threads_bind": str(cores[number % len(cores)])}
+        table = {**vllm_table, "cpu": bound, **speculating(method, hf_weights)}
+        specs += specs_of(table, engine_python=vllm_python)
+    with running(*specs, log=tmp_path / "engines.log"):
+        for method, spec in zip(methods, specs, strict=True):
+            assert answers(spec) == without, method
+            assert counted(spec, "vllm:spec_decode_num_draft_tokens_total") > 0, method
+            assert counted(spec, "vllm:spec_decode_num_accepted_tokens_total") >= 0, method
