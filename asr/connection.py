@@ -203,15 +203,13 @@ class Connection:
 
     def _decode(self, request: DecodeRequest) -> None:
         words = request.kind is Kind.FINAL or self._dialect.word_times
-        ending = request.kind in (Kind.EAGER, Kind.AHEAD)
         job = DecodeJob(
             audio=self._ear.slice(request.start, request.end),
             offset=request.start,
             language=self._dialect.language,
             keyterms=self._dialect.keyterms,
             words=words,
-            align_later=ending and not words,
-            ending=ending,
+            ending=request.ending,
         )
         future = self._engine.decode(self, self._dialect.model, PRIORITIES[request.kind], job)
         self._waiting.add(future)

@@ -56,10 +56,10 @@ def sentence_log_odds(
 
     """
     texts = [step for step, token in enumerate(tokens) if token < tokenizer.eot][:kept]
-    said = [step for step in texts if tokenizer.decode([tokens[step]]).strip(NO_WORD)]
-    if not said or said[-1] + 1 >= len(logits):
+    last = next((step for step in reversed(texts) if tokenizer.decode([tokens[step]]).strip(NO_WORD)), None)
+    if last is None or last + 1 >= len(logits):
         return 0.0
-    probabilities = _softmax(logits[said[-1] + 1])
+    probabilities = _softmax(logits[last + 1])
     ends = float(probabilities[list(chosen.ends)].sum())
     goes_on = float(probabilities[list(chosen.open)].sum())
     return math.log((ends + FLOOR) / (goes_on + FLOOR))

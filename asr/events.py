@@ -32,6 +32,11 @@ class DecodeRequest:
     end: float
     speech_probability: float
 
+    @property
+    def ending(self) -> bool:
+        """Whether its text may turn out to be the turn's last."""
+        return self.kind in (Kind.EAGER, Kind.AHEAD)
+
 
 @dataclass(frozen=True, eq=False)
 class AlignRequest:

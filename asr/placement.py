@@ -4,6 +4,7 @@ The threads of a decode wait for one another after every operation. Left alone, 
 on one core beside an idle one (``perf record -e sched:sched_switch -a``), and the decode takes as long as with one.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -37,7 +38,8 @@ def spread(work: Callable[[], object], threads: int) -> None:
     used = {thread: spent - before.get(thread, 0) for thread, spent in _processor_time().items()}
     busiest = sorted(used, key=lambda thread: -used[thread])[:threads]
     for thread, cores in zip(busiest, shares(threads, sorted(os.sched_getaffinity(0))), strict=False):
-        os.sched_setaffinity(thread, cores)
+        with contextlib.suppress(OSError):  # Some sandboxes forbid it.
+            os.sched_setaffinity(thread, cores)
 
 
 def _processor_time() -> dict[int, int]:

@@ -225,7 +225,7 @@ class TurnDetector:
             unanswered = self._end_log_odds is None or not self._announced
             if unanswered or not worth_asking(self.needed_quiet(), quiet, self._settings):
                 return []
-        self._asked += 1
+        self._asked = sum(time <= quiet + TOLERANCE_SECONDS for time in self._settings.ask_seconds)
         self._end_request = EndRequest(self._turn_start, self._now)
         return [self._end_request]
 

@@ -37,8 +37,8 @@ class DecodeJob:
         language: ISO 639-1 code; None to detect it.
         keyterms: words and names to expect.
         words: whether word times are wanted.
-        align_later: whether they may be asked for afterwards (:attr:`asr.transcript.Transcript.align`), instead.
-        ending: whether the text may be a turn's last: it is asked how likely a sentence ends with it.
+        ending: whether the text may be a turn's last: how likely a sentence ends with it is found out, and word times
+            that were not asked for may be asked for afterwards (:attr:`asr.transcript.Transcript.align`).
         task: ``transcribe`` or ``translate``.
 
     """
@@ -48,7 +48,6 @@ class DecodeJob:
     language: str | None = "en"
     keyterms: tuple[str, ...] = ()
     words: bool = False
-    align_later: bool = False
     ending: bool = False
     task: str = "transcribe"
 
@@ -207,7 +206,7 @@ class Whisper:
         ]
         return [
             replace(transcript, align=self._aligner(transcript, job, encoded, row, found[row], tokenizer))
-            if job.align_later and transcript.text
+            if job.ending and not job.words and transcript.text
             else transcript
             for row, (transcript, job) in enumerate(zip(transcripts, jobs, strict=True))
         ]

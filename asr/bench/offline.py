@@ -174,14 +174,13 @@ class OfflineStream:
             offset=request.start,
             keyterms=self._keyterms,
             words=request.kind is Kind.FINAL,
-            align_later=request.kind in (Kind.EAGER, Kind.AHEAD),
-            ending=request.kind in (Kind.EAGER, Kind.AHEAD),
+            ending=request.ending,
         )
         transcript = self._player.whisper.decode([job])[0]
         believable = (
             transcript if believed(transcript, request.speech_probability, self._player.decode) else None
         )
-        if request.kind in (Kind.AHEAD, Kind.EAGER):
+        if request.ending:
             self._eager = believable or Transcript("")
         self._act(self._ear.turns.transcribed(request, believable))
 

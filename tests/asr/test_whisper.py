@@ -43,9 +43,9 @@ def test_words_timed_afterwards_are_timed_the_same(
 ) -> None:
     """In a batch and alone, what is aligned later is what would have been aligned at once."""
     audio = (speech(SENTENCE), speech(OTHER))
-    at_once = [whisper.decode([DecodeJob(samples, words=True)])[0] for samples in audio]
-    alone = [whisper.decode([DecodeJob(samples, align_later=True)])[0] for samples in audio]
-    together = whisper.decode([DecodeJob(samples, align_later=True) for samples in audio])
+    at_once = [whisper.decode([DecodeJob(samples, words=True, ending=True)])[0] for samples in audio]
+    alone = [whisper.decode([DecodeJob(samples, ending=True)])[0] for samples in audio]
+    together = whisper.decode([DecodeJob(samples, ending=True) for samples in audio])
     assert all(word.start is None for transcript in (*alone, *together) for word in transcript.words)
     assert [transcript.align() for transcript in alone if transcript.align] == at_once
     # In a batch the sums are made in another order.
