@@ -50,7 +50,7 @@ class TurnSettings(BaseModel):
     ask_seconds: tuple[float, ...] = Field(
         default=(0.12, 0.25, 0.45),
         min_length=1,
-        description="quiets after which smart-turn is asked, once there is a transcript; the later, the better it judges",
+        description="quiets after which smart-turn is asked, once there is a transcript; it judges better later",
     )
     ask_again_gain_seconds: float = Field(
         default=0.1, ge=0, le=1, description="it is not asked again where the turn would end this soon anyway"
