@@ -1,6 +1,7 @@
 """A gateway and a SIP process beside the session's ear, mind and mouth."""
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -123,6 +124,7 @@ def start_sip(
             "OFFHOOK_SIP__HTTP_PORT": str(http_port),
             "OFFHOOK_SIP__PEERS": '["127.0.0.1"]',
             "OFFHOOK_GATEWAY__MEDIA_TIMEOUT_SECONDS": "3",
+            "OFFHOOK_PHONE__HOURS": json.dumps({"first_hour": 0, "last_hour": 24}),
             **settings,
         }
         with start_gateway(**settings) as gateway:
