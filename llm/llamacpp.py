@@ -60,6 +60,7 @@ def _size(params: "xllamacpp.CommonParams", profile: LlamaCppProfile) -> None:
     params.n_parallel = profile.concurrent_calls
     params.n_ctx = profile.context_tokens * profile.concurrent_calls
     params.n_batch = params.n_ubatch = profile.batch_tokens
+    params.cache_ram_mib = profile.prompt_cache_mebibytes
     params.n_gpu_layers = profile.gpu_layers
     params.fit_params = False
     params.cpuparams.n_threads = profile.threads

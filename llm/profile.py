@@ -108,6 +108,11 @@ class LlamaCppProfile(Started):
     batch_tokens: int = Field(
         default=512, ge=32, description="Prompt tokens read between two tokens of another caller."
     )
+    prompt_cache_mebibytes: int = Field(
+        default=128,
+        ge=0,
+        description="Prompts of calls that have ended are kept in at most this much memory.",
+    )
     speculation: LlamaCppSpeculation | None = None
     start_seconds: float = Field(default=60.0, gt=0)
 

@@ -5,6 +5,8 @@ import openai
 import pytest
 
 from llm.engine import LaunchSpec
+from llm.llamacpp import parameters
+from llm.profile import LlamaCppProfile
 
 from .conftest import KEY
 
@@ -77,3 +79,10 @@ async def test_metrics_are_prometheus_text(embedded: LaunchSpec) -> None:
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as http:
         text = (await http.get(embedded.metrics_url)).text
     assert "llamacpp:prompt_tokens_total" in text
+
+
+def test_prompts_of_ended_calls_take_bounded_memory() -> None:
+    """llama.cpp would keep 8 GiB of them; a profile says how much it may be."""
+    profile = LlamaCppProfile(engine="llamacpp", model="smollm2-135m-instruct", prompt_cache_mebibytes=16)
+    assert parameters(profile, host="127.0.0.1", port=1, api_key="").cache_ram_mib == 16
+    assert LlamaCppProfile(engine="llamacpp", model="any").prompt_cache_mebibytes <= 256
