@@ -12,7 +12,13 @@ from typing import Any
 
 from openai.types.chat import ChatCompletionChunk
 from pipecat.classifiers.llm.classifier import LLMClassifier
-from pipecat.frames.frames import Frame, FunctionCallFromLLM, LLMContextFrame, SystemFrame
+from pipecat.frames.frames import (
+    Frame,
+    FunctionCallFromLLM,
+    LLMContextFrame,
+    LLMFullResponseStartFrame,
+    SystemFrame,
+)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -43,7 +49,7 @@ from orchestration.readahead import ReadAhead
 from orchestration.recorder import CallRecorder
 from orchestration.screening import PhraseClassifier, Screening
 from orchestration.settings import Configuration
-from orchestration.speaker import Speaker
+from orchestration.speaker import SPECULATIVE, Speaker
 from orchestration.wager import Wager
 from tts.client import MouthService
 
@@ -94,18 +100,20 @@ class ToolGate(SpeculationGate):
     """Knows whether an answer is speculative, and lets all of it through.
 
     pipecat's service asks its gate before it runs a tool. The speech of a speculative answer is held after the
-    mouth, by the :class:`~orchestration.speaker.Speaker`.
+    mouth, by the :class:`~orchestration.speaker.Speaker`, which learns from the answer's first frame what it is.
     """
 
     def process(self, frame: Frame, direction: FrameDirection) -> list[tuple[Frame, FrameDirection]]:
         """Take note of what settles a speculation, and return ``frame``."""
         if isinstance(frame, SystemFrame):
             super().process(frame, direction)
+        elif isinstance(frame, LLMFullResponseStartFrame):
+            frame.metadata[SPECULATIVE] = self.is_speculating
         return [(frame, direction)]
 
 
 class MindService(OffhookLLMService):
-    """The call's language model, telling the recorder of requests and tokens, and the speaker of speculation.
+    """The call's language model, telling the recorder of requests and tokens.
 
     Where a client keeps the conversation, ``dialogue`` says what is asked, and takes the calls of its tools. Given
     the ``conversation``, the engine reads what the caller says in it while they speak.
@@ -115,7 +123,6 @@ class MindService(OffhookLLMService):
         self,
         client: LLMClient,
         recorder: CallRecorder,
-        speaker: Speaker,
         dialogue: Dialogue | None,
         conversation: LLMContext | None = None,
         **kwargs: Any,
@@ -128,7 +135,6 @@ class MindService(OffhookLLMService):
             **kwargs,
         )
         self._recorder = recorder
-        self._speaker = speaker
         self._dialogue = dialogue
         self._asked: Request | None = None
         self._speculation_gate = ToolGate(name="ToolGate")
@@ -172,14 +178,12 @@ class MindService(OffhookLLMService):
                 await self.prefill(LLMContext(messages, self._conversation.tools))
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Process a frame; the speaker learns first whether an answer is speculative."""
-        if isinstance(frame, LLMContextFrame):
-            if self._dialogue:
-                self._asked = self._dialogue.request(frame.context)
-                if self._asked is None:
-                    return
-                self._skip_tts = not self._asked.spoken
-            self._speaker.gate.begin_speculation(frame.speculation)
+        """Process a frame; where a client keeps the conversation, it says what is asked."""
+        if isinstance(frame, LLMContextFrame) and self._dialogue:
+            self._asked = self._dialogue.request(frame.context)
+            if self._asked is None:
+                return
+            self._skip_tts = not self._asked.spoken
         await super().process_frame(frame, direction)
 
     async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
@@ -293,7 +297,6 @@ def build_pipeline(
     mind = MindService(
         client,
         recorder,
-        floor.speaker,
         dialogue,
         context if reads_ahead else None,
         sampling=_sampling(agent, sampling),

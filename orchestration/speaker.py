@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
     OutputTransportMessageFrame,
     SystemFrame,
     TTSAudioRawFrame,
@@ -39,6 +40,9 @@ PIECE_SECONDS = 0.02
 Word = TTSTextFrame | AggregatedTextProgressFrame
 #: How the position of a word in its context's sound travels with its frame.
 POSITION = "offhook.position"
+#: How an answer's first frame says that the turn it answers may not be over. Said beside the frames, it would be lost
+#: where the interruption with which that turn begins is still on its way: nothing would be held.
+SPECULATIVE = "offhook.speculative"
 
 
 class OnSpeech(Protocol):
@@ -110,6 +114,8 @@ class Speaker(FrameProcessor):
             return
         if isinstance(frame, InterruptionFrame | CancelFrame):
             await self._forget()
+        if isinstance(frame, LLMFullResponseStartFrame):
+            self.gate.begin_speculation(frame.metadata.get(SPECULATIVE, False))
         self._note_position(frame)
         for released, _ in self.gate.process(frame, direction):
             if isinstance(released, SystemFrame):
