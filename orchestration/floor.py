@@ -102,10 +102,8 @@ class Floor:
         messages = [passed for passed in messages if self._wager.take(passed, now)]
         self._recorder.record.declined = self._wager.declined
         for passed in messages:
-            if passed["event"] == "StartOfTurn":
-                self.speaker.turn_began()
-                if speaking:
-                    self._recorder.barged_in(silenced_at or now)
+            if passed["event"] == "StartOfTurn" and speaking:
+                self._recorder.barged_in(silenced_at or now)
             self._recorder.turn_info(passed, now)
             self.on_heard(passed, now)
         if self._dialogue is None:

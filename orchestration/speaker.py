@@ -24,7 +24,6 @@ from pipecat.frames.frames import (
     TTSStartedFrame,
     TTSStoppedFrame,
     TTSTextFrame,
-    UserStartedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.speculation_gate import SpeculationGate
@@ -87,10 +86,6 @@ class Speaker(FrameProcessor):
     def speaking(self) -> bool:
         """Return whether the caller hears the agent, or would if it were not silenced."""
         return self._playout.speaking(time.monotonic())
-
-    def turn_began(self) -> None:
-        """Note that a turn is open, before its frame comes by: an answer to it may overtake that frame."""
-        self.gate.process(UserStartedSpeakingFrame(), FrameDirection.DOWNSTREAM)
 
     def silence(self) -> bool:
         """Stop at once, keeping what is left; return whether there was anything to stop."""

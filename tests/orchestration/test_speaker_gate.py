@@ -1,4 +1,4 @@
-"""An answer begun early to a turn that has just begun is held, though the turn's frames come by later."""
+"""An answer begun early is held until its turn is over."""
 
 import pytest
 from pipecat.frames.frames import (
@@ -23,24 +23,14 @@ def answer(gate: ToolGate, *, speculation: bool) -> list[Frame]:
     return [sent for frame in frames for sent, _ in gate.process(frame, FrameDirection.DOWNSTREAM)]
 
 
-def test_a_turn_is_open_before_its_frame_comes_by() -> None:
-    """After one turn has ended, an answer to the next is speculative from the moment that one begins."""
-    speaker = Speaker()
-    speaker.gate.process(UserStoppedSpeakingFrame(), FrameDirection.DOWNSTREAM)
-    speaker.gate.begin_speculation(True)
-    assert not speaker.gate.is_speculating
-    speaker.turn_began()
-    speaker.gate.begin_speculation(True)
-    assert speaker.gate.is_speculating
-
-
 @pytest.mark.parametrize("confirmed", [False, True])
 async def test_an_answer_begun_before_the_interruption_of_its_turn_comes_by_is_held(confirmed: bool) -> None:
     """Short turns begin and seem to end at once: the interruption may still be on its way when the mind begins."""
     frames = answer(ToolGate(name="mind"), speculation=True)
-    turn = [UserStartedSpeakingFrame(), InterruptionFrame(), SleepFrame(), *frames, SleepFrame()]
+    before = UserStoppedSpeakingFrame()
+    turn = [before, UserStartedSpeakingFrame(), InterruptionFrame(), SleepFrame(), *frames, SleepFrame()]
     end = [UserStoppedSpeakingFrame(), SleepFrame()] if confirmed else []
-    went: list[type[Frame]] = [UserStartedSpeakingFrame, InterruptionFrame]
+    went: list[type[Frame]] = [UserStoppedSpeakingFrame, UserStartedSpeakingFrame, InterruptionFrame]
     if confirmed:
         went += [UserStoppedSpeakingFrame, LLMFullResponseStartFrame, LLMFullResponseEndFrame]
     await run_test(Speaker(), frames_to_send=[*turn, *end], expected_down_frames=went)
