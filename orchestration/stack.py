@@ -25,6 +25,10 @@ LOG_DIR = Path(".offhook/logs")
 POLL_SECONDS = 0.1
 #: One such question may take this long, seconds.
 POLL_TIMEOUT_SECONDS = 2.0
+#: How far ear and mind give way to the gateway and the SIP process, and to the mouth: a transcript that is late is
+#: waited for, sound that is late is a hole in a word.
+ENGINE_NICENESS = 5
+MOUTH_NICENESS = 2
 
 
 def stack_specs(configuration: Configuration) -> list[ServerSpec]:
@@ -42,9 +46,9 @@ def stack_specs(configuration: Configuration) -> list[ServerSpec]:
     key = configuration.llm.api_key.get_secret_value()
     specs = [_engine(spec, key) for spec in engines]
     if not configuration.gateway.asr_url:
-        specs.append(_server("asr", "asr", configuration.asr.host, configuration.asr.port))
+        specs.append(_server("asr", configuration.asr.host, configuration.asr.port, ENGINE_NICENESS))
     if not configuration.gateway.tts_url:
-        specs.append(_server("tts", "tts", configuration.tts.host, configuration.tts.port))
+        specs.append(_server("tts", configuration.tts.host, configuration.tts.port, MOUTH_NICENESS))
     gateway = (sys.executable, "-m", "voice")
     ready = _ready_at(f"{configuration.gateway_url}/readyz")
     shared = _bridge(configuration.sip)
@@ -102,9 +106,12 @@ async def wait_http_ready(url: str) -> None:
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _server(name: str, module: str, host: str, port: int) -> ServerSpec:
+def _server(name: str, host: str, port: int, niceness: int) -> ServerSpec:
     return ServerSpec(
-        name=name, argv=(sys.executable, "-m", module), wait_ready=_ready_at(f"http://{host}:{port}/readyz")
+        name=name,
+        argv=(sys.executable, "-m", name),
+        wait_ready=_ready_at(f"http://{host}:{port}/readyz"),
+        niceness=niceness,
     )
 
 
@@ -119,6 +126,7 @@ def _engine(spec: LaunchSpec, key: str) -> ServerSpec:
         env=spec.env,
         wait_ready=lambda: wait_ready(spec, api_key=key),
         start_seconds=spec.start_seconds,
+        niceness=ENGINE_NICENESS,
     )
 
 

@@ -7,6 +7,7 @@ succeed; afterwards a server that ends is started again with backoff.
 import asyncio
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ LOG_TAIL_LINES = 3
 #: numpy's BLAS otherwise spins on every core for the smallest product, at the very moment that counts.
 SERVER_ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}
 _PR_SET_PDEATHSIG = 1
+_AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class ServerSpec:
         env: what is added to its environment.
         wait_ready: returns once the server has done a real inference.
         start_seconds: how long that may take.
+        niceness: how far it gives way to the others where processors are short, 0 to 19.
 
     """
 
@@ -45,6 +48,7 @@ class ServerSpec:
     wait_ready: Callable[[], Awaitable[object]]
     env: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 120.0
+    niceness: int = 0
 
 
 class Supervisor:
@@ -149,7 +153,7 @@ class Supervisor:
                 stderr=log,
                 env={**os.environ, **SERVER_ENVIRONMENT, **spec.env},
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=functools.partial(_begin, spec.niceness),
             )
         try:
             yield process
@@ -176,9 +180,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             return
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when the supervisor dies, however it dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _begin(niceness: int) -> None:
+    """Prepare a server's process, in that process: it gives way to the others, and ends with the supervisor."""
+    os.nice(niceness)
+    if sys.platform == "linux":
+        # However the supervisor dies.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Where the kernel groups tasks by session (sched(7), autogroup), the niceness above counts inside it alone.
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(niceness), encoding="ascii")
 
 
 def _status(returncode: int | None) -> str:

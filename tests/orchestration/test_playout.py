@@ -1,10 +1,12 @@
 """When speech leaves, with time passed in."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.playout import LEAD_SECONDS, Playout
+from orchestration.playout import LEAD_SECONDS, MAX_HOLD_SECONDS, Playout
 
 PIECE = 0.02
 
@@ -128,6 +130,46 @@ def test_cleared_speech_is_forgotten() -> None:
     assert "two" in forgotten
     assert not playout.speaking(0.4)
     assert play(playout, 0.4, 2.0) == []
+
+
+def test_sound_that_comes_too_slowly_is_gathered() -> None:
+    """Half as fast as it is heard, all of it leaves, in few stretches, some of them long."""
+    playout: Playout[str] = Playout()
+    playout.add_mark("began", starts_context=True)
+    left: list[tuple[float, str]] = []
+    for number in range(50):
+        playout.add_sound(f"sound{number}", PIECE)
+        left += play(playout, 2 * PIECE * number, 2 * PIECE * (number + 1) - 0.005)
+    playout.add_mark("ended", ends_context=True)
+    left += play(playout, 100 * PIECE, 200 * PIECE)
+    assert [frame for _, frame in left] == ["began", *(f"sound{n}" for n in range(50)), "ended"]
+    times = [now for now, frame in left if frame.startswith("sound")]
+    begins = [0.0, *(later for now, later in pairwise(times) if later - now > 1.5 * PIECE)]
+    stretches = [sum(begin <= now < end for now in times) for begin, end in pairwise([*begins, 99.0])]
+    assert len(stretches) <= 6
+    assert max(stretches) >= 20
+
+
+def test_sound_that_stops_coming_is_not_held_for_ever() -> None:
+    """Where the mouth is gone, what came of it is heard."""
+    playout: Playout[str] = Playout()
+    playout.add_mark("began", starts_context=True)
+    playout.add_sound("first", PIECE)
+    play(playout, 0.0, 0.5)
+    playout.add_sound("late", PIECE)
+    assert playout.due(0.5) == []
+    held = playout.next_due()
+    assert held == 0.5 + MAX_HOLD_SECONDS
+    assert playout.due(held) == ["late"]
+
+
+def test_sound_in_time_is_not_held() -> None:
+    """Where each piece comes just before it is needed, each leaves at once."""
+    playout: Playout[str] = Playout()
+    playout.add_mark("began", starts_context=True)
+    for number in range(50):
+        playout.add_sound(f"sound{number}", PIECE)
+        assert len([frame for frame in playout.due(PIECE * number) if frame != "began"]) == 1
 
 
 def test_a_late_wake_up_does_not_hurry() -> None:

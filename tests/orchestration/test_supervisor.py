@@ -1,6 +1,7 @@
 """The supervisor, over small real processes."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,24 @@ async def test_a_server_that_ends_is_started_again(tmp_path: Path) -> None:
     await end(task)
     assert any(line.startswith("quick ended (status 0); starting it again") for line in lines)
     assert not any(line.startswith("slow ended") for line in lines)
+
+
+async def test_a_server_that_gives_way(tmp_path: Path) -> None:
+    """It is nicer than the supervisor, and so is its session where the kernel shares by session."""
+    log = tmp_path / "meek.log"
+    code = """if True:
+        import os, pathlib, time
+        group = pathlib.Path("/proc/self/autogroup")
+        print(os.nice(0), group.read_text().split()[-1] if group.exists() else 3, "told", flush=True)
+        time.sleep(60)"""
+
+    async def told() -> None:
+        while "told" not in (log.read_text() if log.exists() else ""):
+            await asyncio.sleep(0.01)
+
+    server = spec("meek", code, told, niceness=3)
+    await end(await run_until_ready(Supervisor([server], log_dir=tmp_path, report=lambda _: None)))
+    assert log.read_text().split()[:2] == [str(os.nice(0) + 3), "3"]
 
 
 async def test_a_server_that_never_comes_up_ends_the_rest(tmp_path: Path) -> None:
