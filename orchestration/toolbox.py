@@ -17,6 +17,7 @@ from orchestration.control import CallControl
 from orchestration.errors import AgentError
 from orchestration.httptool import HttpTool
 from orchestration.tools import ToolDefinition
+from serving.tls import trusted
 
 
 class Toolbox:
@@ -32,7 +33,8 @@ class Toolbox:
 
     def __init__(self, agent: Agent) -> None:
         self._definitions = agent.tools
-        self._http = httpx.AsyncClient(follow_redirects=False, timeout=None)  # noqa: S113 - a tool's own limit holds
+        # A tool's own limit holds.
+        self._http = httpx.AsyncClient(follow_redirects=False, timeout=None, verify=trusted())  # noqa: S113
         self._stack = AsyncExitStack()
         try:
             self._shared = {

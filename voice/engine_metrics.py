@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.tls import trusted
+
 #: How long a server may take to answer, seconds; a page does not wait longer.
 TIMEOUT_SECONDS = 2.0
 #: Larger answers are not read, bytes.
@@ -87,7 +89,7 @@ class EngineMetrics:
 
     async def read(self) -> list[dict[str, Any]]:
         """Return one object a server: kind, URL, and what it says; an error where it does not answer."""
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, verify=trusted()) as http:
             return list(await asyncio.gather(*(self._one(http, kind, url) for kind, url in self._servers())))
 
     async def _one(self, http: httpx.AsyncClient, kind: str, url: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from serving.tls import trusted
 from voice.errors import OutboundError
 from voice.phone.carriers.base import RestRequest
 
@@ -16,7 +17,7 @@ async def send(request: RestRequest) -> dict[str, Any]:
 
     """
     try:
-        async with httpx.AsyncClient(timeout=request.seconds) as http:
+        async with httpx.AsyncClient(timeout=request.seconds, verify=trusted()) as http:
             response = await http.request(
                 request.method,
                 request.url,

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from orchestration.doors import SipWebhookSettings
+from serving.tls import trusted
 from telemetry import metrics
 from voice.access.gatekeeper import Gatekeeper, denial_response
 from voice.access.tokens import ReplayMemory
@@ -127,6 +128,7 @@ class SipDoor:
             api_key=settings.api_key.get_secret_value(),
             timeout=PROVIDER_SECONDS,
             max_retries=1,
+            http_client=openai.DefaultAsyncHttpxClient(verify=trusted()),
         )
         try:
             async with client:
