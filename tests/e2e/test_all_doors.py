@@ -20,7 +20,7 @@ from tests.voice.conftest import silence, spoken, transcribe, write_wav
 from tests.voice.phone.line import carrier_line
 from tests.voice.phone.streams import STREAMS
 from tests.voice.realtime.clients import OpenAICaller
-from tests.voice.sip.clients import run_baresip, says_paris, speech, wait_for
+from tests.voice.sip.clients import run_baresip, speech, wait_paris
 from tests.voice.web.conftest import open_page
 
 QUESTION = "What is the capital of France?"
@@ -81,7 +81,7 @@ def _ask_over_sip(caller: Caller, words: Path) -> str:
     with run_baresip(caller.folder / "phone", speech=words) as phone:
         phone.command("dial", f"sip:offhook@127.0.0.1:{stack.port('sip')}")
         phone.wait_printed("Call established")
-        wait_for(lambda: says_paris(stack.gateway_url, phone.call_id), what="an answer over SIP")
+        wait_paris(stack.gateway_url, phone.call_id)
         phone.command("hangup")
         phone.wait_printed("audio: destroyed")
         return transcribe(stack, phone.heard())

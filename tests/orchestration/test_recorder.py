@@ -219,6 +219,23 @@ def test_an_answer_that_was_cut_off_belongs_to_its_turn(collector: tuple[Collect
     assert first[names.GEN_AI_OUTPUT_TOKENS] == 7
 
 
+def test_a_turn_is_told_of_while_it_is_answered() -> None:
+    """Whoever asks in the middle of a call is told what has been said so far, and of each turn once."""
+    call = make_recorder("recorder-current")
+    t = call._started
+    heard(call, "StartOfTurn", t + 1.0)
+    assert call.record.as_json()["turns"] == []
+    heard(call, "EndOfTurn", t + 2.0, "Where is it?")
+    call.audible(t + 2.5)
+    call.said("It is")
+    (turn,) = call.record.as_json()["turns"]
+    assert (turn["heard"], turn["spoken"]) == ("Where is it?", "It is")
+    heard(call, "StartOfTurn", t + 4.0)
+    assert [turn["index"] for turn in call.record.as_json()["turns"]] == [0]
+    call.finish("caller hung up")
+    assert [turn["index"] for turn in call.record.as_json()["turns"]] == [0]
+
+
 def test_the_calls_span_sums_up(collector: tuple[Collector, SpanStore]) -> None:
     """Percentiles over turns, tokens, waste and cost: 10 tokens that stood and 5 thrown away at 10 a million."""
     receiver, _ = collector

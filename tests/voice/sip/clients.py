@@ -15,6 +15,8 @@ import numpy as np
 from serving.ports import free_port
 from tests.voice.conftest import wav_bytes
 
+#: One for all that is asked again and again: reading the certificates for another takes tens of milliseconds.
+HTTP = httpx.Client()
 SIPP_SECONDS = 40.0
 HIGH_RATE = 48_000
 #: Modules of Debian's baresip 1.0; accounts are read when `account` loads, so the codecs come first.
@@ -133,9 +135,18 @@ def sipp(
     )  # fmt: skip
 
 
-def says_paris(gateway_url: str, call: str) -> bool:
-    """Return whether the agent has said so in a call, as its gateway tells."""
-    response = httpx.get(f"{gateway_url}/api/calls/{call}")
+#: A word counts as said when the most of it has left; its end, and what a telephone holds back, come within this.
+LAST_WORD_SECONDS = 1.5
+
+
+def wait_paris(gateway_url: str, call: str) -> None:
+    """Return once the agent has said so in a call, as its gateway tells, and the caller has heard it out."""
+    wait_for(lambda: _says_paris(gateway_url, call), what="an answer")
+    time.sleep(LAST_WORD_SECONDS)
+
+
+def _says_paris(gateway_url: str, call: str) -> bool:
+    response = HTTP.get(f"{gateway_url}/api/calls/{call}")
     turns = response.json()["turns"] if response.status_code == 200 else []
     return any("paris" in turn["spoken"].lower() for turn in turns)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -17,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from serving.ports import free_port, free_ports
 from tests.conftest import REPOSITORY, Stack
 from tests.voice.conftest import Gateway, StartGateway
-from tests.voice.sip.clients import wait_for
+from tests.voice.sip.clients import HTTP, wait_for
 
 SECRET = "a secret of gateway and SIP process alone"
 
@@ -49,7 +48,7 @@ class Sip:
 
     def refused(self, cause: str) -> float:
         """Return how many requests the SIP process has turned away for a cause."""
-        for row in httpx.get(f"http://127.0.0.1:{self.http_port}/metrics").text.splitlines():
+        for row in HTTP.get(f"http://127.0.0.1:{self.http_port}/metrics").text.splitlines():
             if row.startswith("voice_refusals_total{") and f'cause="{cause}"' in row:
                 return float(row.split()[-1])
         return 0.0
@@ -61,7 +60,7 @@ class Sip:
 
     def call(self, name: str) -> dict[str, Any]:
         """Return what the gateway knows of a call; empty where it knows none."""
-        response = httpx.get(f"{self.gateway.url}/api/calls/{name}")
+        response = HTTP.get(f"{self.gateway.url}/api/calls/{name}")
         return dict(response.json()) if response.status_code == 200 else {}
 
     def wait_ended(self, name: str) -> dict[str, Any]:

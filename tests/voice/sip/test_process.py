@@ -23,7 +23,7 @@ from serving.ports import free_port, free_ports
 from tests.conftest import REPOSITORY, Stack, stack_environment
 from tests.voice.conftest import silence, transcribe
 from tests.voice.sip import scenarios
-from tests.voice.sip.clients import HIGH_RATE, run_baresip, says_paris, sipp, speech, wait_for
+from tests.voice.sip.clients import HIGH_RATE, run_baresip, sipp, speech, wait_for, wait_paris
 from tests.voice.sip.conftest import SECRET, Sip, StartSip, hold_open, run_sip
 
 Speak = Callable[[str], np.ndarray]
@@ -206,7 +206,7 @@ def _ask(sip: Sip, stack: Stack, words: Path, folder: Path) -> str:
     with run_baresip(folder / "second", speech=words, codecs="opus/48000/2") as phone:
         phone.command("dial", sip.uri)
         phone.wait_printed("Call established")
-        wait_for(lambda: says_paris(sip.gateway.url, phone.call_id), what="an answer")
+        wait_paris(sip.gateway.url, phone.call_id)
         phone.command("hangup")
         phone.wait_printed("audio: destroyed")
         return transcribe(stack, phone.heard())

@@ -94,6 +94,16 @@ async def test_a_call_has_a_page(called: str) -> None:
         await keep(page, "slo-call")
 
 
+async def test_an_axis_has_ticks(called: str) -> None:
+    """Whatever the largest value is, two to five ticks lie at or below it."""
+    async with open_slo(called) as page:
+        counts = await page.evaluate("""async () => {
+          const { steps } = await import("./static/slo/charts.js");
+          return Array.from({ length: 400 }, (_, n) => steps(1.02 ** n / 10).length);
+        }""")
+    assert set(counts) <= {2, 3, 4, 5}
+
+
 async def test_break_even_follows_what_is_entered(called: str) -> None:
     """Two prices in, minutes an hour out: 3 an hour against 0.05 a minute are 60."""
     async with open_slo(called) as page:
