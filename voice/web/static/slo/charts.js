@@ -6,7 +6,7 @@ const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 20;
 /** Ticks of a value axis, about. */
-const TICKS = 4;
+const TICKS = 5;
 
 export const colour = (name) => `var(--${name})`;
 
