@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from pipecat.frames.frames import Frame, LLMMessagesAppendFrame, TTSSpeakFrame
+from pipecat.frames.frames import EndFrame, Frame, LLMMessagesAppendFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frameworks.rtvi import RTVIObserverParams
 from pipecat.workers.runner import WorkerRunner
@@ -80,6 +80,7 @@ class Call:
             cancel_timeout_secs=CANCEL_SECONDS,
         )
 
+        self._worker.add_event_handler("on_pipeline_finished", self._finished)
         if self._screening:
             self._screening.add_event_handler("on_conversation_detected", self._meet_person)
             self._screening.add_event_handler("on_voicemail_detected", self._meet_machine)
@@ -89,6 +90,11 @@ class Call:
         if not self._ended.is_set():
             self._reason = reason
             self._ended.set()
+
+    async def _finished(self, _: PipelineWorker, frame: Frame) -> None:
+        # All else cancels a pipeline; in order it is ended by RTVI's disconnect-bot alone.
+        if isinstance(frame, EndFrame):
+            self.end("caller hung up")
 
     async def queue(self, frame: Frame) -> None:
         """Put a frame into the call, as if its caller's side had sent it."""

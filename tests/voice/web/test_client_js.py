@@ -119,7 +119,7 @@ async def ended(gateway: Gateway, calls: int) -> str:
 
 
 async def test_interrupting(keyed: Keyed, speak: Speak, client_script: str, tmp_path: Path) -> None:
-    """Speaking over the agent stops it, and the question is answered."""
+    """Speaking over the agent stops it, the question is answered, and a client may ask the agent to hang up."""
     microphone = write_wav(
         tmp_path / "microphone.wav", silence(6), speak("What is the capital of France?"), silence(60)
     )
@@ -128,8 +128,8 @@ async def test_interrupting(keyed: Keyed, speak: Speak, client_script: str, tmp_
         await told(page, "onBotStoppedSpeaking")
         await told(page, "onBotOutput", "Paris")
         names = [name for name, _ in await page.evaluate("window.told")]
-        await page.evaluate("window.client.disconnect()")
-        await ended(keyed.gateway, 1)
+        await page.evaluate("window.client.disconnectBot()")
+        assert (await ended(keyed.gateway, 1)).rstrip().count("ended: caller hung up") == 1
     assert names.index("onBotStartedSpeaking") < names.index("onUserStartedSpeaking")
 
 
