@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Compiled once, on all cores, and not by every process anew where PYTHONDONTWRITEBYTECODE is set.
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode
 
 .DEFAULT_GOAL := help
 .PHONY: help call up test check models models-test privacy-model system screenshots requirements clean
@@ -65,13 +67,13 @@ $(VENV)/.uv: requirements/uv.txt
 
 $(VENV)/.installed: $(VENV)/.uv requirements/base.txt pyproject.toml
 	@echo "Dependencies"
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/base.txt
+	$(INSTALL) --require-hashes -r requirements/base.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 	@echo "Dependencies of the tests"
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # A real vLLM for processors, in an environment of its own (2 GB): the tests start it.
