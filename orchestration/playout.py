@@ -151,7 +151,7 @@ class Playout(Generic[F]):
             if isinstance(item, _Sound):
                 self._recent.append(item)
                 frames += self._say_words(self._heard_position())
-                self._dry = not self._items
+                self._dry = not self._sounds_wait()
         return frames
 
     def next_due(self) -> float | None:

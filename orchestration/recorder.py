@@ -68,8 +68,7 @@ class CallRecord:
     false_alarms: int = 0
     declined: int = 0
     turns: list[Turn] = field(default_factory=list)
-    #: The turn that is being answered.
-    current: Turn | None = None
+    timeline: Timeline = field(default_factory=Timeline)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON values; figures by their short names, in seconds."""
@@ -85,7 +84,7 @@ class CallRecord:
             "cost": {**self.cost.parts(), "total": self.cost.total} if self.cost else None,
             "false_alarms": self.false_alarms,
             "speculations_declined": self.declined,
-            "turns": [_turn_json(turn) for turn in (*self.turns, self.current) if turn],
+            "turns": [_turn_json(turn) for turn in (*self.turns, self.timeline.answering) if turn],
         }
 
 
@@ -182,7 +181,7 @@ class CallRecorder:
             started=self._epoch + self._started,
             version=version,
         )
-        self._timeline = Timeline()
+        self._timeline = self.record.timeline
         self._open: _OpenTurn | None = None
         #: The turn before, whose answer may still be reported as cut off.
         self._closing: tuple[Turn, _OpenTurn] | None = None
@@ -270,7 +269,7 @@ class CallRecorder:
                     and turn.heard != text
                 ):
                     self._withdraw(now)
-                self._confirmed(text, speech_ended=self._speech_end(message, now), now=now)
+                self._timeline.confirmed(text, speech_ended=self._speech_end(message, now), at=now)
 
     def given(self, text: str, *, speech_ended: float | None, now: float) -> None:
         """Take a turn that the caller's client ended itself.
@@ -284,11 +283,7 @@ class CallRecorder:
         self.last_activity = now
         self._start_turn(now if speech_ended is None else speech_ended)
         self._settle(turn_outcome)
-        self._confirmed(text, speech_ended=speech_ended, now=now)
-
-    def _confirmed(self, text: str, *, speech_ended: float | None, now: float) -> None:
         self._timeline.confirmed(text, speech_ended=speech_ended, at=now)
-        self.record.current = self._timeline.current
 
     def _speech_end(self, message: Mapping[str, Any], now: float) -> float:
         """Return when the last audible sample of the turn's speech passed the gateway."""
@@ -536,7 +531,6 @@ class CallRecorder:
     def _close(self, turn: Turn | None) -> None:
         """Take leave of the current turn; its answer may still be reported as cut off."""
         opened, self._open = self._open, None
-        self.record.current = None
         if turn is None:
             if opened:
                 opened.span.set_attribute(names.TURN_UNCONFIRMED, True)

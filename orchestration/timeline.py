@@ -201,6 +201,11 @@ class Timeline:
             for moment in ANSWER_MOMENTS:
                 turn.moments.pop(moment, None)
 
+    @property
+    def answering(self) -> Turn | None:
+        """The turn that has ended and is being answered; None while there is none."""
+        return self.current if self.current and Moment.CONFIRMED in self.current.moments else None
+
     def confirmed(self, text: str, *, speech_ended: float | None, at: float) -> None:
         """The end of the turn is confirmed; ``speech_ended`` is None where nothing was said aloud."""
         if turn := self.current:

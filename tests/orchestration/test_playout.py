@@ -210,3 +210,14 @@ def test_nothing_is_lost_or_doubled(steps: list[tuple[str, float]]) -> None:
         left += playout.due(now)
     left += playout.clear()
     assert sorted(left) == sorted(added)
+
+
+def test_a_mark_between_late_sounds_hides_nothing() -> None:
+    """Something else that waits behind the last sound does not hide that the mouth owes more."""
+    playout: Playout[str] = Playout()
+    playout.add_mark("began", starts_context=True)
+    playout.add_sound("first", PIECE)
+    playout.add_mark("something else")
+    play(playout, 0.0, 0.5)
+    playout.add_sound("late", PIECE)
+    assert playout.due(0.5) == []

@@ -12,6 +12,7 @@ import av
 import httpx
 import numpy as np
 import pytest
+from jiwer import wer
 from websockets.asyncio.client import connect
 
 from orchestration.doors import CallingHours
@@ -24,10 +25,11 @@ from tests.voice.phone.streams import STREAMS, Stream
 from voice.errors import OutboundError
 from voice.phone.outbound import CallingPolicy, e164
 
-SELLER = """
+GREETING = "Good morning, this is the town library with a question about your books."
+SELLER = f"""
 name = "seller"
 system_prompt = "You are a helpful assistant on the telephone. Answer with one short sentence."
-greeting = "Good morning, this is the town library with a question about your books."
+greeting = "{GREETING}"
 [voicemail]
 action = "message"
 message = "This is the town library. Please bring back the books about Norway."
@@ -150,7 +152,8 @@ async def test_a_person_picks_up(
 ) -> None:
     """Whoever says hello is greeted by the agent that was asked for, and gets no message."""
     heard, record = await picked_up(selling, fake_carrier, "person", telephone_voice("Hello?"), stack)
-    assert "library" in heard
+    # A small ear may take a word for another.
+    assert wer(GREETING.lower(), heard.lower()) < 0.3
     assert "Norway" not in heard
     assert record["agent"] == "seller"
 
