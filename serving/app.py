@@ -29,6 +29,8 @@ class Service(Protocol):
     async def run(self, ready: Callable[[], None]) -> None:
         """Load and warm up, call ``ready`` after a real inference, then live until cancelled.
 
+        ``ready`` may be called again; it means nothing then.
+
         Raises:
             ServingError: it cannot, and the text says what its owner should do; anything else is a fault.
 
@@ -58,6 +60,7 @@ class Readiness:
 def build_app(
     service: Service,
     *,
+    on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[], None] = lambda: None,
     impediment: Callable[[], str] = lambda: "",
 ) -> Starlette:
@@ -65,6 +68,7 @@ def build_app(
 
     ``GET /healthz`` is 200 while the process lives, ``GET /readyz`` is 200 only once the service has
     warmed up and while it is not draining, ``GET /metrics`` is the Prometheus registry.
+    ``on_ready`` is called once, before the service is said to be ready for the first time.
     ``on_failure`` is called when the service ends with an error; the process is expected to stop.
     ``impediment`` says what keeps a ready server from taking work for now; empty: nothing.
     """
@@ -86,9 +90,14 @@ def build_app(
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(REGISTRY), headers={"content-type": content_type})
 
+    def ready() -> None:
+        if readiness.state == "starting":
+            on_ready()
+            readiness.ready()
+
     async def supervise() -> None:
         try:
-            await service.run(readiness.ready)
+            await service.run(ready)
         except ServingError as error:
             readiness.failed(str(error))
             on_failure()

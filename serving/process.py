@@ -13,6 +13,7 @@ from typing import NoReturn
 import uvicorn
 from starlette.applications import Starlette
 
+from serving import collector
 from serving.app import Readiness, Service, build_app
 from serving.errors import ServingError
 from telemetry import logs
@@ -96,7 +97,7 @@ def serve(
         failed.set()
         server.should_exit = True
 
-    app = build_app(service, on_failure=stop, impediment=impediment)
+    app = build_app(service, on_ready=collector.settle, on_failure=stop, impediment=impediment)
     try:
         config = uvicorn_config(app, certificate=certificate, certificate_key=certificate_key)
         config.load()

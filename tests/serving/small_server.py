@@ -1,12 +1,14 @@
 """A server with a websocket that echoes and one that refuses: ``python -m tests.serving.small_server``."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 
-from starlette.responses import Response
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from serving.process import serve
@@ -21,8 +23,12 @@ class SmallService:
         self._fault = fault
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return the echo, and the refusal."""
-        return [WebSocketRoute("/echo", self._echo), WebSocketRoute("/closed", self._refuse)]
+        """Return the echo, the refusal, and how many objects are out of garbage collection."""
+        return [
+            WebSocketRoute("/echo", self._echo),
+            WebSocketRoute("/closed", self._refuse),
+            Route("/frozen", self._frozen),
+        ]
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Be ready at once, or fail."""
@@ -30,6 +36,9 @@ class SmallService:
             raise RuntimeError(self._fault)
         ready()
         await asyncio.Event().wait()
+
+    async def _frozen(self, _: Request) -> Response:
+        return PlainTextResponse(str(gc.get_freeze_count()))
 
     async def _echo(self, socket: WebSocket) -> None:
         await socket.accept()

@@ -25,6 +25,7 @@ class GatedService:
 
     def __init__(self) -> None:
         self.warm = asyncio.Event()
+        self.again = asyncio.Event()
         self.fault: Exception | None = None
         self.ended = False
 
@@ -42,6 +43,8 @@ class GatedService:
             await self.warm.wait()
             if self.fault:
                 raise self.fault
+            ready()
+            await self.again.wait()
             ready()
             await asyncio.Event().wait()
         finally:
@@ -93,14 +96,29 @@ async def test_an_impediment_makes_a_ready_server_say_why() -> None:
         assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_what_loading_left_is_settled_once_before_the_first_work() -> None:
+    """A service that says again that it is ready changes nothing."""
+    service, seen = GatedService(), []
+    app = build_app(service, on_ready=lambda: seen.append(app.state.readiness.state))
+    async with running(app):
+        assert seen == []
+        service.warm.set()
+        await settle()
+        service.again.set()
+        await settle()
+    assert seen == ["starting"]
+
+
 async def test_draining_is_not_ready() -> None:
-    """A server asked to stop takes no new work but stays alive."""
+    """A server asked to stop takes no new work but stays alive, whatever its service says meanwhile."""
     service = GatedService()
     app = build_app(service)
     async with running(app) as client:
         service.warm.set()
         await settle()
         app.state.readiness.draining()
+        service.again.set()
+        await settle()
         assert (await client.get("/readyz")).json()["status"] == "draining"
         assert (await client.get("/healthz")).status_code == 200
 

@@ -73,6 +73,15 @@ def test_a_port_in_use_is_one_line_and_status_1() -> None:
     )
 
 
+def test_what_loading_left_is_out_of_garbage_collection() -> None:
+    """A full collection in the middle of a call does not walk every object of every library."""
+    port = free_port()
+    with server(port):
+        wait_for(port, 200, "ready")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/frozen", timeout=5) as response:
+            assert int(response.read()) > 10_000
+
+
 def test_a_service_that_fails_ends_the_process_with_its_reason() -> None:
     """The last line says why, and the status is 1."""
     with server(free_port(), fault="the model is broken") as process:
