@@ -8,8 +8,8 @@ def settle() -> None:
 
     A full collection walks every object and stops the event loop meanwhile: a gateway has 240,000 after its
     imports, a third of a second on a slow core. It is due when a quarter more has gathered, so the leftovers
-    of many calls wait for it, too. Frozen objects are not walked, and the last collection here makes the ones to come be due
-    by what calls leave behind alone. (https://docs.python.org/3/library/gc.html#gc.freeze)
+    of many calls wait for it, too. Frozen objects are not walked, and the last collection here makes the ones
+    to come be due by what calls leave behind alone. (https://docs.python.org/3/library/gc.html#gc.freeze)
     """
     gc.collect()
     gc.freeze()

@@ -16,10 +16,10 @@ import httpx
 
 from orchestration.murmurs import words
 from voice.bench.figures import spread
-from voice.bench.lab import LONG_QUESTIONS, HeldCall, Lab
+from voice.bench.lab import LONG_QUESTIONS, Lab
 from voice.bench.systems import TALKER
 from voice.caller.playout import BYTES_PER_SAMPLE
-from voice.caller.script import AskedTurn, CallerScript
+from voice.caller.script import PACKET_SECONDS, AskedTurn, CallerScript
 from voice.errors import CallerError
 from voice.phone.media import SAMPLE_RATE
 
@@ -40,7 +40,7 @@ async def measure(lab: Lab) -> dict[str, Any]:
     random_ = random.Random(7)
     failures: list[str] = []
     rows: list[dict[str, Any]] = []
-    calls = 0
+    calls = too_late = 0
     while len(rows) < lab.sizes.interruptions and calls < 2 * lab.sizes.interruptions:
         left = min(INTERRUPTIONS_A_CALL, lab.sizes.interruptions - len(rows))
         texts = [LONG_QUESTIONS[(calls * 3 + n) % len(LONG_QUESTIONS)] for n in range(left + 1)]
@@ -51,15 +51,25 @@ async def measure(lab: Lab) -> dict[str, Any]:
         calls += 1
         lab.report(f"interruptions: {len(rows)} of {lab.sizes.interruptions}")
         if call := await lab.try_call(failures, TALKER, script):
-            rows += await _interrupted(lab, call)
-    return figures(rows[: lab.sizes.interruptions], failures)
+            tried = [pair for pair in itertools.pairwise(call.pairs) if pair[1][0].interrupting]
+            met = [(before, told, over) for (before, told), (over, _) in tried if not was_over(told, over)]
+            too_late += len(tried) - len(met)
+            rows += [await _row(lab, call.script, *interruption) for interruption in met]
+    return figures(rows[: lab.sizes.interruptions], too_late, failures)
 
 
-def figures(rows: Sequence[dict[str, Any]], failures: Sequence[str]) -> dict[str, Any]:
+def was_over(told: dict[str, Any] | None, over: AskedTurn) -> bool:
+    """Return whether the answer had ended by itself when the caller spoke over what they took for its middle."""
+    stop = over.barge_in_stop
+    return stop is not None and stop <= PACKET_SECONDS and not (told and told["interrupted"])
+
+
+def figures(rows: Sequence[dict[str, Any]], too_late: int, failures: Sequence[str]) -> dict[str, Any]:
     """Return what the interruptions say together."""
     kept = [row for row in rows if row["kept"] is not None]
     return {
         "interruptions": len(rows),
+        "too_late": too_late,
         "failed_calls": list(failures),
         "stopped": sum(row["caller_stop"] is not None for row in rows),
         "gateway_stop": spread([row["gateway_stop"] for row in rows if row["gateway_stop"] is not None]),
@@ -71,26 +81,22 @@ def figures(rows: Sequence[dict[str, Any]], failures: Sequence[str]) -> dict[str
     }
 
 
-async def _interrupted(lab: Lab, call: HeldCall) -> list[dict[str, Any]]:
-    rows = []
-    pairs = call.pairs
-    for (before, told), (over, _) in itertools.pairwise(pairs):
-        if not over.interrupting:
-            continue
-        row: dict[str, Any] = {"caller_stop": over.barge_in_stop, "gateway_stop": None, "kept": None}
-        if told and told["interrupted"]:
-            row["gateway_stop"] = told["seconds"].get("barge_in_stop")
-            written = await _written_down(lab, call.script, before, over)
-            answer, kept = words(told["answered"]), words(told["spoken"])
-            row |= {
-                "answer": " ".join(answer),
-                "kept_words": " ".join(kept),
-                "written_down": written,
-                "kept": len(kept),
-                "heard": heard_of(answer, words(written)),
-            }
-        rows.append(row)
-    return rows
+async def _row(
+    lab: Lab, script: CallerScript, before: AskedTurn, told: dict[str, Any] | None, over: AskedTurn
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"caller_stop": over.barge_in_stop, "gateway_stop": None, "kept": None}
+    if told and told["interrupted"]:
+        row["gateway_stop"] = told["seconds"].get("barge_in_stop")
+        written = await _written_down(lab, script, before, over)
+        answer, kept = words(told["answered"]), words(told["spoken"])
+        row |= {
+            "answer": " ".join(answer),
+            "kept_words": " ".join(kept),
+            "written_down": written,
+            "kept": len(kept),
+            "heard": heard_of(answer, words(written)),
+        }
+    return row
 
 
 def heard_of(answer: Sequence[str], written: Sequence[str]) -> int:

@@ -81,7 +81,8 @@ def interruptions(figures: Figures) -> list[Table | str]:
     """Return how soon the agent was silent, and whether it kept what was heard."""
     return [
         _table(
-            f"interruptions: {figures['interruptions']}, agent silenced in {figures['stopped']};"
+            f"interruptions: {figures['interruptions']}, agent silenced in {figures['stopped']}"
+            f" ({figures['too_late']} more came when the answer was over);"
             " milliseconds from the caller's first sample to the agent's last",
             "measured at",
             *SHARES,

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from voice.bench.figures import percentile, ratios, speculation, spread
-from voice.bench.interruptions import figures, heard_of
+from voice.bench.interruptions import figures, heard_of, was_over
 from voice.bench.latency import sentence_count
 from voice.bench.parts import systems_of
 from voice.bench.systems import OFFHOOK, PATIENT, STOCK, STOCK_TALKER, TALKER, WITHOUT_SPECULATION
+from voice.caller.script import AskedTurn, Question
 
 
 def side(p50: float, p95: float, *conversations: list[tuple[str, str]], wasted: int = 0) -> dict[str, Any]:
@@ -81,9 +82,24 @@ def test_the_word_being_said_may_count_or_not() -> None:
     """One word more or less is the one that was cut; two are a difference."""
     row = {"gateway_stop": 0.05, "caller_stop": 0.1}
     rows = [{**row, "kept": kept, "heard": 5} for kept in (4, 5, 6, 7)] + [{**row, "kept": None}]
-    told = figures(rows, [])
+    told = figures(rows, 0, [])
     assert (told["compared"], told["same_words"], told["same_words_exactly"]) == (4, 3, 1)
     assert told["stopped"] == 5
+
+
+def over(*, stopped: float | None) -> AskedTurn:
+    """Return what was said over an answer from 1 s on; the agent was last heard at ``stopped``."""
+    question = Question(pcm=b"\x00\x40" * 800, said="wait", source="a test")
+    return AskedTurn(question, asked_from=1.0, interrupting=True, agent_stopped=stopped)
+
+
+def test_an_answer_that_was_over_was_not_interrupted() -> None:
+    """What fell silent by itself before the caller spoke says nothing of how soon the agent gives way."""
+    assert was_over({"interrupted": False}, over(stopped=0.9))
+    assert was_over(None, over(stopped=1.01))
+    assert not was_over({"interrupted": True}, over(stopped=0.9))
+    assert not was_over({"interrupted": False}, over(stopped=1.1))
+    assert not was_over({"interrupted": False}, over(stopped=None))
 
 
 def test_sentences_are_counted() -> None:
