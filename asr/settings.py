@@ -204,7 +204,8 @@ class AsrSettings(Section):
         default=2,
         ge=1,
         le=16,
-        description="decodes that run side by side; the first of several is kept free for what a caller waits for",
+        description="decodes that run side by side; the first of several is kept free for what a caller waits for, "
+        "and on a CPU the default model is loaded once more for what no caller waits for",
     )
     cpu_threads: int = Field(default=1, ge=1, le=64, description="threads of one decode on a CPU")
     cpu_threads_alone: int = Field(
@@ -212,7 +213,7 @@ class AsrSettings(Section):
         ge=1,
         le=64,
         description="threads of what a caller waits for while only one stream is open, as far as there are cores; "
-        "more than cpu_threads loads the default model a second time",
+        "more than cpu_threads loads the default model once more",
     )
     language: str = Field(
         default="en", pattern="^([a-z]{2,3}|auto)$", description="ISO 639-1 code, or auto to detect"
