@@ -2,15 +2,16 @@
 
 Sans-I/O: frames of one response come in faster than they are heard; what is due goes out, asked with the time.
 A word counts as said once enough of its sound has left, so an interrupted answer keeps exactly the words that
-were heard. Where the mouth falls behind, sound is gathered before it goes on, a little more each time: one hole
-between two words is understood, a word in shreds is not. Times are monotonic seconds, positions are seconds of
-sound of the current context.
+were heard. Where the mouth falls behind, :class:`~orchestration.gathering.Gathering` decides when it goes on. Times
+are monotonic seconds, positions are seconds of sound of the current context.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from orchestration.gathering import Gathering
 
 F = TypeVar("F")
 
@@ -22,12 +23,6 @@ WORD_HEARD_SECONDS = 0.15
 REWIND_PIECES = 8
 #: Sound that left this long ago has been heard out, seconds.
 HEARD_OUT_SECONDS = 0.1
-#: Sound that is gathered where the mouth has fallen behind: the first time in an answer, and at most, seconds. Each
-#: time takes twice as much as the one before.
-GATHER_SECONDS = 0.1
-MAX_GATHER_SECONDS = 0.8
-#: Sound is held back for more to come no longer than this, seconds.
-MAX_HOLD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,16 @@ class Playout(Generic[F]):
     Args:
         lead_seconds: how far ahead of its moment sound leaves.
         word_heard_seconds: how much of a word must have left before it counts as said.
+        gathering: decides when late sound goes on.
 
     """
 
     def __init__(
-        self, *, lead_seconds: float = LEAD_SECONDS, word_heard_seconds: float = WORD_HEARD_SECONDS
+        self,
+        *,
+        lead_seconds: float = LEAD_SECONDS,
+        word_heard_seconds: float = WORD_HEARD_SECONDS,
+        gathering: Gathering | None = None,
     ) -> None:
         self._lead_seconds = lead_seconds
         self._word_heard_seconds = word_heard_seconds
@@ -72,10 +72,7 @@ class Playout(Generic[F]):
         self._next = 0.0
         self._position = 0.0
         self._last_sound = float("-inf")
-        #: Whether the mouth owes more sound of the context that is heard, and since when it is late with it.
-        self._dry = False
-        self._late_since: float | None = None
-        self._gather = GATHER_SECONDS
+        self._gathering = gathering or Gathering()
         self.paused = False
         #: How long after it has left the caller hears a sound, seconds: the carrier's buffer and the network.
         self.lag_seconds = 0.0
@@ -143,7 +140,8 @@ class Playout(Generic[F]):
                     self._recent.clear()
                     self._contexts_out += 1
                     self._begin_context()
-                self._dry = self._dry and not item.ends_context
+                if item.ends_context:
+                    self._gathering.complete()
             elif self._gathers(now) or not self._sound_is_due(item, now):
                 break
             self._items.popleft()
@@ -151,7 +149,7 @@ class Playout(Generic[F]):
             if isinstance(item, _Sound):
                 self._recent.append(item)
                 frames += self._say_words(self._heard_position())
-                self._dry = not self._sounds_wait()
+                self._gathering.left(last=not self._sounds_wait())
         return frames
 
     def next_due(self) -> float | None:
@@ -161,8 +159,8 @@ class Playout(Generic[F]):
         first = self._items[0]
         if isinstance(first, _Mark) and (held := self._held_until(first)) != float("-inf"):
             return held
-        if self._late_since is not None:
-            return self._late_since + MAX_HOLD_SECONDS
+        if (until := self._gathering.until) is not None:
+            return until
         return self._next - self._lead_seconds
 
     def speaking(self, now: float) -> bool:
@@ -181,23 +179,15 @@ class Playout(Generic[F]):
 
     def _begin_context(self) -> None:
         self._position = 0.0
-        self._dry, self._late_since, self._gather = False, None, GATHER_SECONDS
+        self._gathering.begin()
 
     def _gathers(self, now: float) -> bool:
         """Return whether sound that came too late waits for more of it."""
-        if self._dry:
-            self._dry = False
-            if now > self._next + 1e-6:
-                self._late_since = now
-        if self._late_since is None:
+        if not self._gathering.is_late(now, self._next):
             return False
         waiting = sum(item.seconds for item in self._items if isinstance(item, _Sound))
-        ended = any(isinstance(item, _Mark) and item.ends_context for item in self._items)
-        if waiting < self._gather and not ended and now < self._late_since + MAX_HOLD_SECONDS:
-            return True
-        self._late_since = None
-        self._gather = min(2 * self._gather, MAX_GATHER_SECONDS)
-        return False
+        complete = any(isinstance(item, _Mark) and item.ends_context for item in self._items)
+        return self._gathering.holds(now, waiting, complete=complete)
 
     def _sounds_wait(self) -> bool:
         return any(isinstance(item, _Sound) for item in self._items)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.playout import LEAD_SECONDS, MAX_HOLD_SECONDS, Playout
+from orchestration.gathering import Gathering
+from orchestration.playout import LEAD_SECONDS, Playout
 
 PIECE = 0.02
 
@@ -152,14 +153,14 @@ def test_sound_that_comes_too_slowly_is_gathered() -> None:
 
 def test_sound_that_stops_coming_is_not_held_for_ever() -> None:
     """Where the mouth is gone, what came of it is heard."""
-    playout: Playout[str] = Playout()
+    playout: Playout[str] = Playout(gathering=Gathering(max_hold_seconds=3.0))
     playout.add_mark("began", starts_context=True)
     playout.add_sound("first", PIECE)
     play(playout, 0.0, 0.5)
     playout.add_sound("late", PIECE)
     assert playout.due(0.5) == []
     held = playout.next_due()
-    assert held == 0.5 + MAX_HOLD_SECONDS
+    assert held == 0.5 + 3.0
     assert playout.due(held) == ["late"]
 
 
