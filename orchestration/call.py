@@ -12,10 +12,11 @@ from pipecat.processors.frameworks.rtvi import RTVIObserverParams
 from pipecat.workers.runner import WorkerRunner
 
 from orchestration.agent import Agent
+from orchestration.callrecord import CallRecord
 from orchestration.control import HeardFrame
 from orchestration.patience import HangUp, Patience, Say
 from orchestration.pipeline import CallPipeline
-from orchestration.recorder import CallRecord, CallRecorder
+from orchestration.recorder import CallRecorder
 from orchestration.screening import Screening
 
 logger = logging.getLogger(__name__)

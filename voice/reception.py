@@ -15,10 +15,11 @@ from llm.profile import Adapter, Sampling
 from orchestration.admission import Admission
 from orchestration.agent import Agent
 from orchestration.call import Call
+from orchestration.callrecord import CallRecord
 from orchestration.control import CallControl
 from orchestration.dialogue import Dialogue
 from orchestration.pipeline import build_pipeline
-from orchestration.recorder import CallRecord, CallRecorder, EngineIdentity
+from orchestration.recorder import CallRecorder, EngineIdentity
 from orchestration.settings import Configuration, GatewaySettings
 from orchestration.toolbox import Toolbox
 from telemetry import metrics
