@@ -111,7 +111,7 @@ async def test_all_doors_at_once(stack: Stack, tmp_path: Path) -> None:
     began = time.time()
     answers = await asyncio.gather(*(ask(caller) for ask in DOORS.values()))
     for door, answer in zip(DOORS, answers, strict=True):
-        assert "Paris" in answer, door
+        assert "Paris" in answer, f"{door}: {answer}"
     async with asyncio.timeout(30):
         while len(calls := store.since(SPAN_CALL, began)) < len(DOORS):
             await asyncio.sleep(0.1)
