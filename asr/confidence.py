@@ -77,8 +77,12 @@ def needed_quiet(complete: float, thresholds: Thresholds, settings: TurnSettings
     if thresholds.fixed_quiet is not None:
         return thresholds.fixed_quiet
     needed = settings.pause_seconds * (log_odds(thresholds.end) - complete)
-    longest = min(settings.max_quiet_seconds, thresholds.timeout)
-    return min(max(needed, settings.min_quiet_seconds), longest)
+    return min(max(needed, settings.min_quiet_seconds), longest_quiet(thresholds, settings))
+
+
+def longest_quiet(thresholds: Thresholds, settings: TurnSettings) -> float:
+    """Return the quiet after which a turn ends however unsure the ear is, seconds."""
+    return min(settings.max_quiet_seconds, thresholds.timeout)
 
 
 def worth_asking(needed: float, quiet: float, settings: TurnSettings) -> bool:

@@ -65,11 +65,10 @@ class Registry:
                 settings,
                 threads=settings.cpu_threads,
                 workers=settings.lanes,
-                aligner=patient.get(name),
             )
             for name, source in names.items()
         }
-        alone = _alone(settings, patient)
+        alone = _alone(settings)
         return cls(models, settings.model, settings.model_aliases, alone=alone, patient=patient)
 
     def choose(self, requested: str) -> str:
@@ -110,26 +109,23 @@ def _patient(settings: AsrSettings) -> dict[str, Whisper]:
     device, _ = choose_device(settings.device, settings.compute_type)
     if device != "cpu" or settings.lanes < 2:
         return {}
-    # Word times are found beside a partial that is being decoded.
-    load = partial(_load, settings.model, settings, threads=settings.cpu_threads, workers=2)
+    load = partial(_load, settings.model, settings, threads=settings.cpu_threads, workers=1)
     return {settings.model: giving_way(load, PATIENT_NICENESS)}
 
 
-def _alone(settings: AsrSettings, patient: Mapping[str, Whisper]) -> dict[str, Whisper]:
+def _alone(settings: AsrSettings) -> dict[str, Whisper]:
     """Return the default model once more, with more threads, each on cores of its own."""
+    device, _ = choose_device(settings.device, settings.compute_type)
     threads = min(settings.cpu_threads_alone, os.cpu_count() or 1)
-    if not patient or threads <= settings.cpu_threads:
+    if device != "cpu" or settings.lanes < 2 or threads <= settings.cpu_threads:
         return {}
-    aligner = patient[settings.model]
-    model = _load(settings.model, settings, threads=threads, workers=1, aligner=aligner)
+    model = _load(settings.model, settings, threads=threads, workers=1)
     second = DecodeJob(np.zeros(SAMPLE_RATE, np.float32))
     spread(lambda: model.decode([second]), threads)
     return {settings.model: model}
 
 
-def _load(
-    source: str, settings: AsrSettings, *, threads: int, workers: int, aligner: Whisper | None = None
-) -> Whisper:
+def _load(source: str, settings: AsrSettings, *, threads: int, workers: int) -> Whisper:
     path = locate(source)
     missing = [name for name in MODEL_FILES if not (path / name).is_file()]
     if missing:
@@ -146,7 +142,6 @@ def _load(
             cpu_threads=threads,
             workers=workers,
             settings=settings.decode,
-            aligner=aligner,
         )
     except (RuntimeError, ValueError) as error:
         raise AsrError(f"model {source}: {path} cannot be loaded: {error}") from None

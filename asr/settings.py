@@ -67,6 +67,13 @@ class TurnSettings(BaseModel):
         le=10,
         description="most quiet before a turn is confirmed, however unsure the ear is",
     )
+    times_patience_seconds: float = Field(
+        default=0.3,
+        ge=0,
+        le=5,
+        description="how long the end of a turn waits for the times of its words, where a machine is too busy to "
+        "find them; then it is told without",
+    )
     punctuation_weight: float = Field(
         default=0.9,
         ge=0,

@@ -12,7 +12,15 @@ the more quiet it hears, so it is asked a little later, and again while the turn
 import enum
 
 from asr.completeness import completeness
-from asr.confidence import Thresholds, confidence, needed_quiet, prior, unjudged, worth_asking
+from asr.confidence import (
+    Thresholds,
+    confidence,
+    longest_quiet,
+    needed_quiet,
+    prior,
+    unjudged,
+    worth_asking,
+)
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
 from asr.transcript import Transcript, join, of_words
@@ -68,6 +76,7 @@ class TurnDetector:
         self._eager: DecodeRequest | None = None
         self._eager_transcript: Transcript | None = None
         self._untimed: Transcript | None = None
+        self._untimed_since = 0.0
         self._end_request: EndRequest | None = None
         self._end_log_odds: float | None = None
         self._asked = 0
@@ -312,7 +321,7 @@ class TurnDetector:
         if transcript.text:
             actions = self._understood(transcript)
             if transcript.align:
-                self._untimed = transcript
+                self._untimed, self._untimed_since = transcript, self._now
                 return [*actions, *self._decide(), AlignRequest(transcript)]
         elif self._current.text or self._committed:
             # Words were believed a moment ago; a decode that lost them does not unsay them.
@@ -333,10 +342,10 @@ class TurnDetector:
         if eager is not None and not self._eager_announced and self._confidence() >= eager:
             self._eager_announced = True
             actions.append(self._event(EventType.EAGER_END))
-        if self._state is not _State.QUIET or self._end_log_odds is None:
+        if self._state is not _State.QUIET:
             return actions
         quiet = self._now - self._last_speech
-        if not self._untimed and self._run_start is None and quiet >= self.needed_quiet():
+        if self._run_start is None and not self._awaits_times() and quiet >= self._quiet_to_end():
             sure = self._confidence() >= self.thresholds.end
             actions.append(self._end(Trigger.MODEL if sure else Trigger.TIMEOUT))
         return actions
@@ -348,6 +357,16 @@ class TurnDetector:
     def needed_quiet(self) -> float:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
         return needed_quiet(self._completeness(), self.thresholds, self._settings)
+
+    def _quiet_to_end(self) -> float:
+        """Return the quiet after which the turn ends; where smart-turn does not answer, the longest there is."""
+        if self._end_log_odds is None:
+            return longest_quiet(self.thresholds, self._settings)
+        return self.needed_quiet()
+
+    def _awaits_times(self) -> bool:
+        waited = self._now - self._untimed_since
+        return self._untimed is not None and waited < self._settings.times_patience_seconds
 
     def _completeness(self) -> float:
         """Return the log odds that the turn was complete when the quiet began."""

@@ -76,7 +76,6 @@ class Whisper:
         cpu_threads: threads of one decode on a CPU.
         settings: how to decode.
         workers: batches that may be decoded side by side.
-        aligner: the same model, in whose threads word times are found that are asked for afterwards; None: its own.
 
     """
 
@@ -89,9 +88,7 @@ class Whisper:
         cpu_threads: int,
         settings: DecodeSettings,
         workers: int = 1,
-        aligner: "Whisper | None" = None,
     ) -> None:
-        self._words_from = aligner or self
         self.device, self.compute_type = choose_device(device, compute_type)
         self._settings = settings
         self._model = WhisperModel(
@@ -226,7 +223,7 @@ class Whisper:
         own = _rows(encoded, [row]) if encoded.shape[0] > 1 else encoded
 
         def align() -> Transcript:
-            (words,) = self._words_from._align([replace(job, words=True)], own, [found], tokenizer)
+            (words,) = self._align([replace(job, words=True)], own, [found], tokenizer)
             return replace(transcript, words=_told(words, transcript.text) or transcript.words, align=None)
 
         return align

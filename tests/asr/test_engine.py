@@ -146,26 +146,3 @@ async def test_what_nobody_waits_for_gives_way(
         for kind in Priority:
             await engine.decode("call", MODEL, kind, DecodeJob(speech(SENTENCE)))
     assert used == ["shared", "shared", "patient", "patient"]
-
-
-async def test_times_found_afterwards_give_way(
-    whisper: Whisper, patient: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Word times that are asked for once the words are known come from the model that gives way, and are the same."""
-    job = DecodeJob(speech(SENTENCE), ending=True)
-    asked: list[Whisper] = []
-    for model in (whisper, patient):
-        align = model._align
-        monkeypatch.setattr(
-            model, "_align", lambda *rest, align=align, model=model: asked.append(model) or align(*rest)
-        )
-    found = []
-    for aligner in (whisper, patient):
-        monkeypatch.setattr(whisper, "_words_from", aligner)
-        (heard,) = whisper.decode([job])
-        assert heard.align is not None
-        asked.clear()
-        found.append(heard.align().words)
-        assert asked == [aligner]
-    assert found[0] == found[1]
-    assert all(word.end is not None for word in found[0])
