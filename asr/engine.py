@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +14,19 @@ from asr import metrics
 from asr.audio import Samples
 from asr.detectors import EndDetector, SpeechDetector
 from asr.errors import OverloadError
-from asr.niceness import give_way
 from asr.scheduler import DecodeScheduler, Priority, Ticket
 from asr.transcript import Transcript
 from asr.whisper import DecodeJob, Whisper
 
 logger = logging.getLogger(__name__)
 
+
 #: Niceness of threads that work while an answer is already being thought up: on few cores that goes first.
 NICENESS = 5
+
+
+def _give_way() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.nice(0) + NICENESS)
 
 
 class _Lane:
@@ -40,7 +46,6 @@ class Engine:
     Args:
         models: loaded models, by the name that requests use.
         alone: the same, using more threads: for the first of several lanes while only one stream is open.
-        patient: the same, giving way to all other work: for partials and files.
         speech: the VAD.
         end: smart-turn.
         scheduler: what decides the order.
@@ -59,11 +64,9 @@ class Engine:
         lanes: int,
         max_waiting_files: int,
         alone: Mapping[str, Whisper] | None = None,
-        patient: Mapping[str, Whisper] | None = None,
     ) -> None:
         self.models = models
         self._alone = alone or {}
-        self._patient = patient or {}
         self.speech = speech
         self._end = end
         self._scheduler = scheduler
@@ -75,13 +78,9 @@ class Engine:
             _Lane(Priority.FILE if number == lanes - 1 else Priority.EAGER) for number in range(lanes)
         ]
         self._decoder = ThreadPoolExecutor(lanes, thread_name_prefix="asr-decode")
-        self._aligner = ThreadPoolExecutor(
-            1, thread_name_prefix="asr-align", initializer=give_way, initargs=(NICENESS,)
-        )
+        self._aligner = ThreadPoolExecutor(1, thread_name_prefix="asr-align", initializer=_give_way)
         # smart-turn decides when the turn ends, and must not wait for the times of its words.
-        self._judge = ThreadPoolExecutor(
-            1, thread_name_prefix="asr-turn", initializer=give_way, initargs=(NICENESS,)
-        )
+        self._judge = ThreadPoolExecutor(1, thread_name_prefix="asr-turn", initializer=_give_way)
 
     def open(self, stream: Hashable) -> None:
         """Note that a stream has opened."""
@@ -149,22 +148,19 @@ class Engine:
         while True:
             wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams), lane.least)
             if wait == 0:
-                batch = self._scheduler.next_batch(lane.least)
-                await self._decode(batch, self._model_for(batch[0], lane))
+                await self._decode(self._scheduler.next_batch(lane.least), self._models_for(lane))
                 continue
             lane.work.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await lane.work.wait()
 
-    def _model_for(self, ticket: Ticket, lane: _Lane) -> Whisper:
-        shared = self.models[ticket.model]
-        if ticket.priority >= Priority.PARTIAL:
-            return self._patient.get(ticket.model, shared)
+    def _models_for(self, lane: _Lane) -> Mapping[str, Whisper]:
         alone = len(self._lanes) > 1 and lane is self._lanes[0] and len(self._streams) <= 1
-        return self._alone.get(ticket.model, shared) if alone else shared
+        return {**self.models, **self._alone} if alone else self.models
 
-    async def _decode(self, batch: list[Ticket], model: Whisper) -> None:
+    async def _decode(self, batch: list[Ticket], models: Mapping[str, Whisper]) -> None:
+        model = models[batch[0].model]
         loop = asyncio.get_running_loop()
         started = time.monotonic()
         priority = batch[0].priority.name.lower()

@@ -2,23 +2,19 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 
 from asr.audio import SAMPLE_RATE
 from asr.errors import AsrError, ParameterError
-from asr.niceness import giving_way
 from asr.parameters import DETECT
 from asr.placement import spread
 from asr.settings import AsrSettings
-from asr.whisper import DecodeJob, Whisper, choose_device
+from asr.whisper import DecodeJob, Whisper
 from modelstore import locate
 
 #: What a model in CTranslate2's format has; without the second faster-whisper would ask the hub for one.
 MODEL_FILES = ("model.bin", "tokenizer.json")
-#: Niceness of decodes that no caller waits for: a tenth of a core that others want as well.
-PATIENT_NICENESS = 10
 
 
 class Registry:
@@ -27,7 +23,6 @@ class Registry:
     Args:
         models: the models.
         alone: those of them that use more threads while only one stream is open.
-        patient: those of them that have threads for what no caller waits for.
         default: name of the one that answers where a request names none, or another vendor's.
         aliases: beginnings of other vendors' names.
 
@@ -40,11 +35,9 @@ class Registry:
         aliases: tuple[str, ...],
         *,
         alone: Mapping[str, Whisper] | None = None,
-        patient: Mapping[str, Whisper] | None = None,
     ) -> None:
         self.models = models
         self.alone = alone or {}
-        self.patient = patient or {}
         self._default = default
         self._aliases = aliases
 
@@ -57,19 +50,20 @@ class Registry:
             AsrError: one is no model that CTranslate2 can read.
 
         """
-        patient = _patient(settings)
         names = {settings.model: settings.model, **settings.models}
         models = {
-            name: _load(
-                source,
-                settings,
-                threads=settings.cpu_threads,
-                workers=settings.lanes,
-            )
+            name: _load(source, settings, threads=settings.cpu_threads, workers=settings.lanes)
             for name, source in names.items()
         }
-        alone = _alone(settings)
-        return cls(models, settings.model, settings.model_aliases, alone=alone, patient=patient)
+        default = models[settings.model]
+        threads = min(settings.cpu_threads_alone, os.cpu_count() or 1)
+        alone = {}
+        if default.device == "cpu" and threads > settings.cpu_threads and settings.lanes > 1:
+            model = _load(names[settings.model], settings, threads=threads, workers=1)
+            second = DecodeJob(np.zeros(SAMPLE_RATE, np.float32))
+            spread(lambda: model.decode([second]), threads)
+            alone[settings.model] = model
+        return cls(models, settings.model, settings.model_aliases, alone=alone)
 
     def choose(self, requested: str) -> str:
         """Return the name of the model that answers for ``requested``.
@@ -102,27 +96,6 @@ class Registry:
         if code not in whisper.languages:
             raise ParameterError(f"language={code}: model {model} does not know it")
         return code
-
-
-def _patient(settings: AsrSettings) -> dict[str, Whisper]:
-    """Return the default model once more, in threads that give way to those that a caller waits for."""
-    device, _ = choose_device(settings.device, settings.compute_type)
-    if device != "cpu" or settings.lanes < 2:
-        return {}
-    load = partial(_load, settings.model, settings, threads=settings.cpu_threads, workers=1)
-    return {settings.model: giving_way(load, PATIENT_NICENESS)}
-
-
-def _alone(settings: AsrSettings) -> dict[str, Whisper]:
-    """Return the default model once more, with more threads, each on cores of its own."""
-    device, _ = choose_device(settings.device, settings.compute_type)
-    threads = min(settings.cpu_threads_alone, os.cpu_count() or 1)
-    if device != "cpu" or settings.lanes < 2 or threads <= settings.cpu_threads:
-        return {}
-    model = _load(settings.model, settings, threads=threads, workers=1)
-    second = DecodeJob(np.zeros(SAMPLE_RATE, np.float32))
-    spread(lambda: model.decode([second]), threads)
-    return {settings.model: model}
 
 
 def _load(source: str, settings: AsrSettings, *, threads: int, workers: int) -> Whisper:

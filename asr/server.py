@@ -175,7 +175,6 @@ def load(settings: AsrSettings) -> Loaded:
         lanes=settings.lanes,
         max_waiting_files=settings.max_waiting_files,
         alone=registry.alone,
-        patient=registry.patient,
     )
     return Loaded(registry, engine)
 

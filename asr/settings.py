@@ -67,13 +67,6 @@ class TurnSettings(BaseModel):
         le=10,
         description="most quiet before a turn is confirmed, however unsure the ear is",
     )
-    times_patience_seconds: float = Field(
-        default=0.3,
-        ge=0,
-        le=5,
-        description="how long the end of a turn waits for the times of its words, where a machine is too busy to "
-        "find them; then it is told without",
-    )
     punctuation_weight: float = Field(
         default=0.9,
         ge=0,
@@ -211,8 +204,7 @@ class AsrSettings(Section):
         default=2,
         ge=1,
         le=16,
-        description="decodes that run side by side; the first of several is kept free for what a caller waits for, "
-        "and on a CPU the default model is loaded once more for what no caller waits for",
+        description="decodes that run side by side; the first of several is kept free for what a caller waits for",
     )
     cpu_threads: int = Field(default=1, ge=1, le=64, description="threads of one decode on a CPU")
     cpu_threads_alone: int = Field(
@@ -220,7 +212,7 @@ class AsrSettings(Section):
         ge=1,
         le=64,
         description="threads of what a caller waits for while only one stream is open, as far as there are cores; "
-        "more than cpu_threads loads the default model once more",
+        "more than cpu_threads loads the default model a second time",
     )
     language: str = Field(
         default="en", pattern="^([a-z]{2,3}|auto)$", description="ISO 639-1 code, or auto to detect"

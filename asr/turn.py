@@ -76,7 +76,6 @@ class TurnDetector:
         self._eager: DecodeRequest | None = None
         self._eager_transcript: Transcript | None = None
         self._untimed: Transcript | None = None
-        self._untimed_since = 0.0
         self._end_request: EndRequest | None = None
         self._end_log_odds: float | None = None
         self._asked = 0
@@ -321,7 +320,7 @@ class TurnDetector:
         if transcript.text:
             actions = self._understood(transcript)
             if transcript.align:
-                self._untimed, self._untimed_since = transcript, self._now
+                self._untimed = transcript
                 return [*actions, *self._decide(), AlignRequest(transcript)]
         elif self._current.text or self._committed:
             # Words were believed a moment ago; a decode that lost them does not unsay them.
@@ -345,7 +344,7 @@ class TurnDetector:
         if self._state is not _State.QUIET:
             return actions
         quiet = self._now - self._last_speech
-        if self._run_start is None and not self._awaits_times() and quiet >= self._quiet_to_end():
+        if not self._untimed and self._run_start is None and quiet >= self._quiet_to_end():
             sure = self._confidence() >= self.thresholds.end
             actions.append(self._end(Trigger.MODEL if sure else Trigger.TIMEOUT))
         return actions
@@ -363,10 +362,6 @@ class TurnDetector:
         if self._end_log_odds is None:
             return longest_quiet(self.thresholds, self._settings)
         return self.needed_quiet()
-
-    def _awaits_times(self) -> bool:
-        waited = self._now - self._untimed_since
-        return self._untimed is not None and waited < self._settings.times_patience_seconds
 
     def _completeness(self) -> float:
         """Return the log odds that the turn was complete when the quiet began."""

@@ -29,16 +29,8 @@ def two_lanes() -> Whisper:
     )
 
 
-@pytest.fixture(scope="module")
-def patient() -> Whisper:
-    """Return the real model again."""
-    return Whisper(pulled(MODEL), device="cpu", compute_type="int8", cpu_threads=1, settings=DecodeSettings())
-
-
 @asynccontextmanager
-async def running(
-    model: Whisper, lanes: int = 2, alone: Whisper | None = None, patient: Whisper | None = None
-) -> AsyncIterator[Engine]:
+async def running(model: Whisper, lanes: int = 2, alone: Whisper | None = None) -> AsyncIterator[Engine]:
     """Run an engine."""
     scheduler = DecodeScheduler(max_batch=4, max_wait_seconds=0.0, max_partials=4)
     engine = Engine(
@@ -49,7 +41,6 @@ async def running(
         lanes=lanes,
         max_waiting_files=2,
         alone={MODEL: alone} if alone else {},
-        patient={MODEL: patient} if patient else {},
     )
     task = asyncio.create_task(engine.run())
     try:
@@ -111,24 +102,16 @@ async def test_a_stream_that_goes_takes_its_decodes_along(
     assert "time is it" in kept.text.lower()
 
 
-@pytest.fixture
-def used(
-    two_lanes: Whisper, whisper: Whisper, patient: Whisper, monkeypatch: pytest.MonkeyPatch
-) -> list[str]:
-    """Return the names of the models that have decoded, in order."""
-    names: list[str] = []
-    for name, model in (("shared", two_lanes), ("alone", whisper), ("patient", patient)):
-        decode = model.decode
-        monkeypatch.setattr(
-            model, "decode", lambda jobs, decode=decode, name=name: names.append(name) or decode(jobs)
-        )
-    return names
-
-
 async def test_one_stream_alone_has_more_threads(
-    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], used: list[str]
+    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a caller waits for goes to the model with more threads until a second stream opens."""
+    used: list[str] = []
+    for name, model in (("shared", two_lanes), ("alone", whisper)):
+        decode = model.decode
+        monkeypatch.setattr(
+            model, "decode", lambda jobs, decode=decode, name=name: used.append(name) or decode(jobs)
+        )
     async with running(two_lanes, alone=whisper) as engine:
         engine.open("first")
         for kind in (Priority.EAGER, Priority.FILE):
@@ -136,13 +119,3 @@ async def test_one_stream_alone_has_more_threads(
         engine.open("second")
         await engine.decode("first", MODEL, Priority.EAGER, DecodeJob(speech(SENTENCE)))
     assert used == ["alone", "shared", "shared"]
-
-
-async def test_what_nobody_waits_for_gives_way(
-    two_lanes: Whisper, patient: Whisper, speech: Callable[[str], Samples], used: list[str]
-) -> None:
-    """Partials and files go to the model whose threads give way; what a caller waits for does not."""
-    async with running(two_lanes, patient=patient) as engine:
-        for kind in Priority:
-            await engine.decode("call", MODEL, kind, DecodeJob(speech(SENTENCE)))
-    assert used == ["shared", "shared", "patient", "patient"]
