@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from jiwer import wer
 
+from orchestration.murmurs import words
 from tests.conftest import Stack
 
 
@@ -50,10 +52,10 @@ def test_two_questions_are_answered(two_turns: dict) -> None:
 
 
 def test_the_answer_can_be_heard(stack: Stack, two_turns: dict) -> None:
-    """The recording of the answers, transcribed again, holds both cities."""
+    """The recording of the answers, transcribed again by a small ear, is what was answered, give or take a word."""
     heard = transcribe(stack, (stack.folder / two_turns["answer_wav"]).read_bytes())
-    assert "Paris" in heard
-    assert "Rome" in heard
+    answered = " ".join(turn["answered"] for turn in two_turns["turns"])
+    assert wer(" ".join(words(answered)), " ".join(words(heard))) < 0.35, f"{answered!r} heard as {heard!r}"
 
 
 def test_every_figure_is_present_and_in_order(two_turns: dict) -> None:
