@@ -39,13 +39,11 @@ class Gathering:
         """The mouth owes no more of this answer."""
         self._owed = False
 
-    def is_late(self, now: float, due: float) -> bool:
-        """Return whether sound that waits at ``now``, and was to follow at ``due``, came too late."""
-        if self._owed:
-            self._owed = False
-            if now > due + 1e-6:
-                self._late_since = now
-        return self._late_since is not None
+    def came(self, now: float, due: float) -> None:
+        """Sound that was to follow at ``due`` waits at ``now``; told again of the same sound, nothing changes."""
+        if self._owed and now > due + 1e-6:
+            self._late_since = now
+        self._owed = False
 
     def holds(self, now: float, waiting_seconds: float, *, complete: bool) -> bool:
         """Return whether late sound waits for more of it.

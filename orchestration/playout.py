@@ -183,7 +183,8 @@ class Playout(Generic[F]):
 
     def _gathers(self, now: float) -> bool:
         """Return whether sound that came too late waits for more of it."""
-        if not self._gathering.is_late(now, self._next):
+        self._gathering.came(now, self._next)
+        if self._gathering.until is None:
             return False
         waiting = sum(item.seconds for item in self._items if isinstance(item, _Sound))
         complete = any(isinstance(item, _Mark) and item.ends_context for item in self._items)

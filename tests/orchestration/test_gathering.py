@@ -6,7 +6,8 @@ from orchestration.gathering import Gathering
 def late(gathering: Gathering, now: float) -> bool:
     """Let the last piece that waited leave, due again at 1 s; return whether the next, at ``now``, is late."""
     gathering.left(last=True)
-    return gathering.is_late(now, due=1.0)
+    gathering.came(now, due=1.0)
+    return gathering.until is not None
 
 
 def test_sound_in_time_is_not_held() -> None:
@@ -14,7 +15,7 @@ def test_sound_in_time_is_not_held() -> None:
     gathering = Gathering()
     assert not late(gathering, 1.0)
     gathering.left(last=False)
-    assert not gathering.is_late(5.0, due=1.0)
+    gathering.came(5.0, due=1.0)
     assert gathering.until is None
     assert not gathering.holds(5.0, 0.0, complete=False)
 
@@ -39,7 +40,8 @@ def test_the_end_of_an_answer_waits_for_nothing() -> None:
     assert not gathering.holds(2.0, 0.02, complete=True)
     gathering.left(last=True)
     gathering.complete()
-    assert not gathering.is_late(9.0, due=1.0)
+    gathering.came(9.0, due=1.0)
+    assert gathering.until is None
 
 
 def test_nothing_is_held_for_long() -> None:
