@@ -57,7 +57,8 @@ class EarService(DeepgramFluxSTTService):
 
     async def _websocket_connect(self, uri: str, **kwargs: Any) -> Any:
         kwargs["additional_headers"] = {**kwargs.get("additional_headers", {}), **self._headers}
-        websocket = await super()._websocket_connect(uri, **kwargs)
+        # The times of the words are asked for by nobody, and are costly while an answer is thought up.
+        websocket = await super()._websocket_connect(f"{uri}&word_times=false", **kwargs)
         self._on_audio(None, time.monotonic())
         return websocket
 

@@ -22,7 +22,7 @@ from asr.guard import believed
 from asr.scheduler import Priority
 from asr.settings import AsrSettings
 from asr.spans import TurnSpans
-from asr.transcript import Transcript
+from asr.transcript import Transcript, WordTimes
 from asr.whisper import DecodeJob
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,15 @@ PRIORITIES = {
 Answer = asyncio.Future[Transcript | None] | asyncio.Future[Transcript] | asyncio.Future[float]
 
 
+def word_times(request: DecodeRequest, wanted: WordTimes) -> WordTimes:
+    """Return what a decode has to tell for a client that wants ``wanted``."""
+    if request.kind is Kind.FINAL:
+        return WordTimes.WITH_TEXT  # A long window is divided by them.
+    if request.ending or wanted is WordTimes.WITH_TEXT:
+        return wanted
+    return WordTimes.NO
+
+
 class Dialect(Protocol):
     """What differs between the protocols: how messages are read and written."""
 
@@ -51,7 +60,7 @@ class Dialect(Protocol):
     language: str | None
     keyterms: tuple[str, ...]
     closing: bool
-    word_times: bool
+    word_times: WordTimes
     #: W3C trace context of the turn in progress, as the client last said; empty: that of the connection.
     traceparent: str
 
@@ -202,13 +211,12 @@ class Connection:
                 self._judge(action)
 
     def _decode(self, request: DecodeRequest) -> None:
-        words = request.kind is Kind.FINAL or self._dialect.word_times
         job = DecodeJob(
             audio=self._ear.slice(request.start, request.end),
             offset=request.start,
             language=self._dialect.language,
             keyterms=self._dialect.keyterms,
-            words=words,
+            words=word_times(request, self._dialect.word_times),
             ending=request.ending,
         )
         future = self._engine.decode(self, self._dialect.model, PRIORITIES[request.kind], job)

@@ -8,6 +8,7 @@ import numpy as np
 from asr.audio import AudioBuffer, AudioInput, Samples
 from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
 from asr.events import Action
+from asr.level import VoiceLevel
 from asr.turn import TurnDetector
 
 #: Audio kept: the longest window, the longest pause after it, and some.
@@ -40,6 +41,7 @@ class Ear:
         self._recent: deque[float] = deque(maxlen=VAD_RESET_WINDOWS)
         self._pending = np.zeros(0, np.float32)
         self._buffer = AudioBuffer(KEEP_SECONDS)
+        self._level = VoiceLevel(fall_decibels=turns.settings.fall_decibels)
         self.heard_seconds = 0.0
 
     @property
@@ -74,4 +76,5 @@ class Ear:
         if quiet and self._since_reset >= VAD_RESET_SECONDS and not self.turns.busy:
             self._state.reset()
             self._since_reset = 0.0
-        return self.turns.heard(probability, self.heard_seconds)
+        fallen = self._level.fallen(window, VAD_WINDOW_SECONDS)
+        return self.turns.heard(probability, self.heard_seconds, fallen=fallen)

@@ -13,12 +13,15 @@ from asr.confidence import Thresholds
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
 from asr.events import Action, EventType, TurnEvent
-from asr.transcript import Word
+from asr.transcript import Word, WordTimes
 
 
 @dataclass(frozen=True)
 class FluxParameters:
-    """What the query of a connection asks for."""
+    """What the query of a connection asks for.
+
+    ``word_times`` is Offhook's own: without them the end of a turn needs not wait for them, nor they be found.
+    """
 
     model: str
     encoding: Encoding
@@ -26,6 +29,7 @@ class FluxParameters:
     thresholds: Thresholds
     keyterms: tuple[str, ...]
     language_hints: tuple[str, ...]
+    word_times: bool
 
     @classmethod
     def parse(cls, query: QueryParams) -> "FluxParameters":
@@ -42,6 +46,7 @@ class FluxParameters:
             thresholds=parameters.thresholds(dict(query), Thresholds()),
             keyterms=parameters.keyterms(query.getlist("keyterm")),
             language_hints=tuple(query.getlist("language_hint")),
+            word_times=parameters.flag("word_times", query.get("word_times", "true")),
         )
 
     def audio_input(self) -> AudioInput:
@@ -135,7 +140,10 @@ class FluxMessages:
         return self._message("Connected")
 
     def turn_info(self, event: TurnEvent, language_hints: tuple[str, ...] = ()) -> str:
-        """Report a turn event."""
+        """Report a turn event.
+
+        ``last_speech``, where the last VAD window of speech ended (seconds), is Offhook's own.
+        """
         body: dict[str, Any] = {
             "event": event.type.value,
             "turn_index": event.turn_index,
@@ -145,6 +153,8 @@ class FluxMessages:
             "words": [_word(word) for word in event.transcript.words],
             "end_of_turn_confidence": round(event.end_confidence, 4),
         }
+        if event.type in (EventType.EAGER_END, EventType.END):
+            body["last_speech"] = round(event.last_speech, 3)
         if event.type is EventType.END and event.trigger:
             body["trigger"] = event.trigger.value
         if event.transcript.text:
@@ -214,7 +224,7 @@ class FluxDialect:
         self.keyterms = parameters.keyterms
         self.closing = False
         self.traceparent = ""
-        self.word_times = False
+        self.word_times = WordTimes.ON_DEMAND if parameters.word_times else WordTimes.NO
         self._choose_language = choose_language
         self._hint(parameters.language_hints)
         self._messages = FluxMessages(request_id)

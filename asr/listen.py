@@ -16,7 +16,7 @@ from asr.confidence import Thresholds
 from asr.ear import Ear
 from asr.errors import MessageError, ParameterError
 from asr.events import Action, EventType, TurnEvent
-from asr.transcript import Transcript, Word
+from asr.transcript import Transcript, Word, WordTimes
 
 #: Quiet that ends an utterance where the client does not say, milliseconds. Deepgram's own 10 ms would cut at
 #: every breath, because its model hears on across them and Whisper does not.
@@ -120,7 +120,7 @@ class ListenDialect:
         self.keyterms = parameters.keyterms
         self.closing = False
         self.traceparent = ""
-        self.word_times = True
+        self.word_times = WordTimes.WITH_TEXT
         self._parameters = parameters
         self._request_id = request_id
         self._finalizing = False

@@ -26,6 +26,7 @@ from asr.registry import Registry
 from asr.scheduler import DecodeScheduler, Priority
 from asr.settings import AsrSettings
 from asr.spans import TurnSpans
+from asr.transcript import WordTimes
 from asr.transcriptions import Task, error_response, transcribe
 from asr.turn import TurnDetector
 from asr.whisper import DecodeJob
@@ -183,7 +184,7 @@ async def _warm_up(engine: Engine) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, int(WARM_UP_SECONDS * SAMPLE_RATE)).astype(np.float32)
     for model in engine.models:
         for priority in (Priority.FINAL, Priority.FILE):
-            await engine.decode(engine, model, priority, DecodeJob(noise, words=True))
+            await engine.decode(engine, model, priority, DecodeJob(noise, words=WordTimes.WITH_TEXT))
     await engine.judge(noise)
 
 

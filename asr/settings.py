@@ -31,6 +31,18 @@ class TurnSettings(BaseModel):
         le=1,
         description="longest fall from falling_threshold to quiet_threshold: a voice between them for longer goes on",
     )
+    fall_decibels: float = Field(
+        default=25.0,
+        gt=0,
+        le=100,
+        description="a voice this far below its loudest may be ending, too, before the VAD sees it; 100: never",
+    )
+    fallen_seconds: float = Field(
+        default=0.3,
+        ge=0,
+        le=2,
+        description="longest that such a voice is not believed to go on while the VAD is sure of it",
+    )
     falling_interval_seconds: float = Field(
         default=0.3, ge=0, le=5, description="least time between two such decodes of one stream"
     )

@@ -1,7 +1,16 @@
 """What decoding a stretch of audio gives."""
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+
+class WordTimes(enum.Enum):
+    """Whether the times of a text's words are wanted: not at all, on demand (``Transcript.align``), with the text."""
+
+    NO = enum.auto()
+    ON_DEMAND = enum.auto()
+    WITH_TEXT = enum.auto()
 
 
 @dataclass(frozen=True)

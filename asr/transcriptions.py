@@ -25,7 +25,7 @@ from asr.guard import believed
 from asr.registry import Registry
 from asr.scheduler import Priority
 from asr.settings import AsrSettings
-from asr.transcript import Segment, Transcript
+from asr.transcript import Segment, Transcript, WordTimes
 from asr.whisper import DecodeJob
 
 Task = Literal["transcribe", "translate"]
@@ -163,7 +163,7 @@ async def _decode(
                 offset=start / SAMPLE_RATE,
                 language=wanted.language,
                 keyterms=wanted.keyterms,
-                words=wanted.words,
+                words=WordTimes.WITH_TEXT if wanted.words else WordTimes.NO,
                 task=wanted.task,
             )
             transcript = await engine.decode(stream, wanted.model, Priority.FILE, job)

@@ -42,7 +42,7 @@ class TurnDetector:
 
     def __init__(self, settings: TurnSettings, thresholds: Thresholds | None = None) -> None:
         self.thresholds = thresholds or Thresholds()
-        self._settings = settings
+        self.settings = settings
         self._state = _State.IDLE
         self._now = 0.0
         self._index = 0
@@ -56,7 +56,7 @@ class TurnDetector:
         self._announced = False
         self._eager_announced = False
         self._turn_start = self._window_start = 0.0
-        self._last_speech = self._last_sure = 0.0
+        self._last_speech = self._last_sure = self._last_probable = 0.0
         self._committed: list[Transcript] = []
         self._current = Transcript("")
         self._partial: DecodeRequest | None = None
@@ -64,7 +64,7 @@ class TurnDetector:
         self._ahead: DecodeRequest | None = None
         self._ahead_transcript: Transcript | None = None
         self._next_ahead = 0.0
-        self._partial_interval = self._settings.partial_interval_seconds
+        self._partial_interval = self.settings.partial_interval_seconds
         self._commit: DecodeRequest | None = None
         self._forced: Trigger | None = None
         self._speech_sum = 0.0
@@ -82,10 +82,17 @@ class TurnDetector:
 
     # What the shell tells.
 
-    def heard(self, probability: float, end: float) -> list[Action]:
-        """Take the VAD probability of the window that ends at stream time ``end``."""
+    def heard(self, probability: float, end: float, *, fallen: bool = False) -> list[Action]:
+        """Take the VAD probability of the window that ends at stream time ``end``.
+
+        Args:
+            probability: of speech, 0 to 1.
+            end: seconds.
+            fallen: whether the level says that the voice may be over (:mod:`asr.level`).
+
+        """
         window_start, self._now = self._now, end
-        if probability < self._settings.speech_threshold:
+        if probability < self.settings.speech_threshold:
             self._run_start = None
         else:
             self._speech_sum += probability
@@ -99,7 +106,7 @@ class TurnDetector:
         if self._state is _State.IDLE:
             return self._while_idle()
         if self._state is _State.SPEAKING:
-            return self._while_speaking(probability)
+            return self._while_speaking(probability, fallen)
         return self._while_quiet()
 
     def transcribed(self, request: DecodeRequest, transcript: Transcript | None) -> list[Action]:
@@ -140,7 +147,7 @@ class TurnDetector:
         """Take smart-turn's probability that the turn is complete."""
         if request is not self._end_request:
             return []
-        self._end_log_odds = prior(probability, self._settings)
+        self._end_log_odds = prior(probability, self.settings)
         return self._decide()
 
     def force_end(self) -> list[Action]:
@@ -161,32 +168,38 @@ class TurnDetector:
 
     def _while_idle(self) -> list[Action]:
         start = self._run_start
-        if start is None or self._now - start < self._settings.start_seconds - TOLERANCE_SECONDS:
+        if start is None or self._now - start < self.settings.start_seconds - TOLERANCE_SECONDS:
             return []
         self._state = _State.SPEAKING
-        self._turn_start = self._window_start = max(self._earliest, start - self._settings.preroll_seconds)
-        self._next_partial = start + self._settings.first_partial_seconds
+        self._turn_start = self._window_start = max(self._earliest, start - self.settings.preroll_seconds)
+        self._next_partial = start + self.settings.first_partial_seconds
         self._last_speech = self._now
         return []
 
-    def _while_speaking(self, probability: float) -> list[Action]:
-        voice = self._is_voice(probability)
+    def _while_speaking(self, probability: float, fallen: bool) -> list[Action]:
+        voice = self._is_voice(probability, fallen)
         risen = self._rise() if voice else []
-        if probability >= self._settings.quiet_threshold:
+        if probability >= self.settings.quiet_threshold:
             self._last_speech = self._now
-        if self._now - self._last_speech >= self._settings.eager_quiet_seconds - TOLERANCE_SECONDS:
+        if self._now - self._last_speech >= self.settings.eager_quiet_seconds - TOLERANCE_SECONDS:
             return self._fall_quiet()
         if voice:
             return [*risen, *self._maybe_commit(), *self._maybe_partial()]
         return [*self._maybe_ahead(), *self._decide()]
 
-    def _is_voice(self, probability: float) -> bool:
+    def _is_voice(self, probability: float, fallen: bool) -> bool:
         """Whether a window of speech is just that, and not the fall of a voice."""
-        if probability >= self._settings.falling_threshold:
+        if probability >= self.settings.falling_threshold:
+            self._last_probable = self._now
+            if fallen:
+                return self._past(self._last_sure, self.settings.fallen_seconds)
             self._last_sure = self._now
             return True
-        wavering = self._now - self._last_sure > self._settings.falling_seconds + TOLERANCE_SECONDS
-        return wavering and probability >= self._settings.quiet_threshold
+        wavering = self._past(self._last_probable, self.settings.falling_seconds)
+        return wavering and probability >= self.settings.quiet_threshold
+
+    def _past(self, time: float, seconds: float) -> bool:
+        return self._now - time > seconds + TOLERANCE_SECONDS
 
     def _rise(self) -> list[Action]:
         """Go on where the voice had seemed to fall; an end that was announced early is withdrawn."""
@@ -207,14 +220,14 @@ class TurnDetector:
     def _while_quiet(self) -> list[Action]:
         if self._run_start is None:
             return [*self._decide(), *self._maybe_ask()]
-        if self._now - self._run_start < self._settings.resume_seconds - TOLERANCE_SECONDS:
+        if self._now - self._run_start < self.settings.resume_seconds - TOLERANCE_SECONDS:
             return []
         return self._resume(self._run_start)
 
     def _resume(self, since: float) -> list[Action]:
         self._state = _State.SPEAKING
         spoken, quiet_from = self._eager_transcript, self._last_speech
-        if spoken is not None and quiet_from - self._window_start >= self._settings.commit_seconds:
+        if spoken is not None and quiet_from - self._window_start >= self.settings.commit_seconds:
             self._committed.append(spoken)
             self._current = Transcript("")
             self._window_start = (quiet_from + since) / 2
@@ -223,7 +236,7 @@ class TurnDetector:
         return self._rise()
 
     def _maybe_ask(self) -> list[Action]:
-        times = self._settings.ask_seconds[self._asked :]
+        times = self.settings.ask_seconds[self._asked :]
         quiet = self._now - self._last_speech
         asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None
         # Beside the decode it would take the processor time that the answer waits for.
@@ -231,9 +244,9 @@ class TurnDetector:
             return []
         if self._asked:
             unanswered = self._end_log_odds is None or not self._announced
-            if unanswered or not worth_asking(self.needed_quiet(), quiet, self._settings):
+            if unanswered or not worth_asking(self.needed_quiet(), quiet, self.settings):
                 return []
-        self._asked = sum(time <= quiet + TOLERANCE_SECONDS for time in self._settings.ask_seconds)
+        self._asked = sum(time <= quiet + TOLERANCE_SECONDS for time in self.settings.ask_seconds)
         self._end_request = EndRequest(self._turn_start, self._now)
         return [self._end_request]
 
@@ -247,10 +260,10 @@ class TurnDetector:
 
     def _maybe_ahead(self) -> list[Action]:
         """Decode the turn in case it is ending, unless that was done a moment ago or nothing is understood."""
-        doubtful = self._partial_interval > self._settings.partial_interval_seconds
+        doubtful = self._partial_interval > self.settings.partial_interval_seconds
         if self._ahead or self._commit or self._now < self._next_ahead or doubtful:
             return []
-        self._next_ahead = self._now + self._settings.falling_interval_seconds
+        self._next_ahead = self._now + self.settings.falling_interval_seconds
         self._partial = self._ahead = self._decode_so_far(Kind.AHEAD)
         self._ahead_transcript = None
         return [self._ahead]
@@ -258,13 +271,13 @@ class TurnDetector:
     def _decode_so_far(self, kind: Kind) -> DecodeRequest:
         if not self._announced and not self._committed:
             # Nothing understood so far: a caller's first words are recent, hold music goes on for minutes.
-            oldest = self._now - self._settings.commit_seconds
+            oldest = self._now - self.settings.commit_seconds
             self._turn_start = self._window_start = max(self._window_start, oldest)
         self._next_partial = self._now + self._partial_interval
         return self._request(kind)
 
     def _maybe_commit(self) -> list[Action]:
-        long = self._now - self._window_start >= self._settings.max_window_seconds
+        long = self._now - self._window_start >= self.settings.max_window_seconds
         if self._commit or not long or not self._announced:
             return []
         self._partial = self._ahead = None
@@ -274,7 +287,7 @@ class TurnDetector:
     def _partially_transcribed(self, transcript: Transcript | None) -> list[Action]:
         if transcript is None or not transcript.text:
             if not self._announced:
-                limit = self._settings.max_partial_interval_seconds
+                limit = self.settings.max_partial_interval_seconds
                 self._partial_interval = min(self._partial_interval * 2, limit)
             return []
         return self._understood(transcript)
@@ -282,7 +295,7 @@ class TurnDetector:
     def _understood(self, transcript: Transcript) -> list[Action]:
         changed = transcript.text != self._current.text
         self._current = transcript
-        self._partial_interval = self._settings.partial_interval_seconds
+        self._partial_interval = self.settings.partial_interval_seconds
         if not self._announced:
             self._announced = True
             return [self._event(EventType.START)]
@@ -293,7 +306,7 @@ class TurnDetector:
         if transcript is None:
             self._window_start = self._now
             return []
-        limit = self._window_start + self._settings.max_window_seconds - UNSETTLED_SECONDS
+        limit = self._window_start + self.settings.max_window_seconds - UNSETTLED_SECONDS
         kept = [word for word in transcript.words if word.end is not None and word.end <= limit]
         if not kept or kept[-1].end is None:
             self._window_start = self._now
@@ -355,20 +368,20 @@ class TurnDetector:
 
     def needed_quiet(self) -> float:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
-        return needed_quiet(self._completeness(), self.thresholds, self._settings)
+        return needed_quiet(self._completeness(), self.thresholds, self.settings)
 
     def _quiet_to_end(self) -> float:
         """Return the quiet after which the turn ends; where smart-turn does not answer, the longest there is."""
         if self._end_log_odds is None:
-            return longest_quiet(self.thresholds, self._settings)
+            return longest_quiet(self.thresholds, self.settings)
         return self.needed_quiet()
 
     def _completeness(self) -> float:
         """Return the log odds that the turn was complete when the quiet began."""
         judged = self._end_log_odds
         if judged is None:
-            judged = unjudged(self._settings)
-        return judged + completeness(self._text(), self._settings)
+            judged = unjudged(self.settings)
+        return judged + completeness(self._text(), self.settings)
 
     def _confidence(self) -> float:
         """Return the probability that no more speech is coming in this turn."""
@@ -376,7 +389,7 @@ class TurnDetector:
         if not falling and self._state is not _State.QUIET:
             return 0.0
         since = self._last_sure if falling else self._last_speech
-        return confidence(self._completeness(), self._now - since, self._settings)
+        return confidence(self._completeness(), self._now - since, self.settings)
 
     def _end(self, trigger: Trigger) -> TurnEvent:
         event = self._event(EventType.END, trigger)

@@ -16,7 +16,7 @@ from asr.audio import SAMPLE_RATE, Samples
 from asr.ending import marks, sentence_log_odds
 from asr.guard import compression_ratio, spoken
 from asr.settings import DecodeSettings
-from asr.transcript import Segment, Transcript, Word
+from asr.transcript import Segment, Transcript, Word, WordTimes
 from asr.window import FRAMES_PER_SECOND, Piece, pieces, token_limit, window_frames
 
 #: Audio shorter than this holds no word; it is not decoded.
@@ -37,8 +37,7 @@ class DecodeJob:
         language: ISO 639-1 code; None to detect it.
         keyterms: words and names to expect.
         words: whether word times are wanted.
-        ending: whether the text may be a turn's last: how likely a sentence ends with it is found out, and word times
-            that were not asked for may be asked for afterwards (:attr:`asr.transcript.Transcript.align`).
+        ending: whether the text may be a turn's last: how likely a sentence ends with it is found out.
         task: ``transcribe`` or ``translate``.
 
     """
@@ -47,7 +46,7 @@ class DecodeJob:
     offset: float = 0.0
     language: str | None = "en"
     keyterms: tuple[str, ...] = ()
-    words: bool = False
+    words: WordTimes = WordTimes.NO
     ending: bool = False
     task: str = "transcribe"
 
@@ -206,7 +205,7 @@ class Whisper:
         ]
         return [
             replace(transcript, align=self._aligner(transcript, job, encoded, row, found[row], tokenizer))
-            if job.ending and not job.words and transcript.text
+            if job.words is WordTimes.ON_DEMAND and transcript.text
             else transcript
             for row, (transcript, job) in enumerate(zip(transcripts, jobs, strict=True))
         ]
@@ -223,7 +222,7 @@ class Whisper:
         own = _rows(encoded, [row]) if encoded.shape[0] > 1 else encoded
 
         def align() -> Transcript:
-            (words,) = self._align([replace(job, words=True)], own, [found], tokenizer)
+            (words,) = self._align([replace(job, words=WordTimes.WITH_TEXT)], own, [found], tokenizer)
             return replace(transcript, words=_told(words, transcript.text) or transcript.words, align=None)
 
         return align
@@ -232,7 +231,7 @@ class Whisper:
         self, jobs: Sequence[DecodeJob], encoded: Any, found: list[list[Piece]], tokenizer: Tokenizer
     ) -> list[tuple[Word, ...]]:
         words: list[tuple[Word, ...]] = [()] * len(jobs)
-        rows = [row for row, job in enumerate(jobs) if job.words and found[row]]
+        rows = [row for row, job in enumerate(jobs) if job.words is WordTimes.WITH_TEXT and found[row]]
         if not rows:
             return words
         part = encoded if len(rows) == len(jobs) else _rows(encoded, rows)

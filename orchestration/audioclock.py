@@ -43,12 +43,14 @@ class AudioClock:
         #: Chunks that may yet be the promptest of the last ones, as number and lag: both only grow.
         self._lags: deque[tuple[int, float]] = deque()
         self._number = 0
+        self._sounded = 0.0
         self.position = 0.0
 
     def advance(self, audio: bytes, sample_rate: int, now: float) -> None:
         """Note that ``audio`` (mono 16-bit PCM at ``sample_rate`` Hz) arrived at ``now``."""
         loud = last_audible(audio)
         audible = None if loud is None else self.position + (loud + 1) / sample_rate
+        self._sounded = self._sounded if audible is None else audible
         self.position += len(audio) / BYTES_PER_SAMPLE / sample_rate
         lag = now - self.position
         self._chunks.append(_Chunk(self.position, self.position + self._least(lag), audible))
@@ -64,6 +66,11 @@ class AudioClock:
         if self._lags[0][0] <= self._number - STEADY_CHUNKS:
             self._lags.popleft()
         return self._lags[0][1]
+
+    @property
+    def silent_seconds(self) -> float:
+        """How much silence the stream ends with."""
+        return self.position - self._sounded
 
     def time_of(self, position: float) -> float | None:
         """Return when the audio up to stream ``position`` (seconds) had arrived; None where it never did.

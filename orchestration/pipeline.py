@@ -167,7 +167,7 @@ class MindService(OffhookLLMService):
                 async with asyncio.timeout(None if due is None else due - time.monotonic()):
                     await self._heard.wait()
             except TimeoutError:
-                await self._read(self._ahead.take(time.monotonic()))
+                await self._read(self._ahead.take(time.monotonic(), self._recorder.silent_seconds))
 
     async def _read(self, text: str | None) -> None:
         if text is None or self._conversation is None:

@@ -182,6 +182,11 @@ class CallRecorder:
             self._ear_clock.advance(audio, sample_rate, now)
             self._heard_seconds += len(audio) / BYTES_PER_SAMPLE / sample_rate
 
+    @property
+    def silent_seconds(self) -> float:
+        """How much silence the audio that went to the ear ends with."""
+        return self._ear_clock.silent_seconds
+
     def turn_info(self, message: Mapping[str, Any], now: float) -> None:
         """Take a TurnInfo message of the ear."""
         self.last_activity = now
@@ -228,9 +233,6 @@ class CallRecorder:
     def _speech_end(self, message: Mapping[str, Any], now: float) -> float:
         """Return when the last audible sample of the turn's speech passed the gateway."""
         position = message.get("last_speech")
-        if position is None:
-            words = message.get("words") or [{}]
-            position = words[-1].get("end")
         if position is None:
             return now
         return self._ear_clock.time_of(self._ear_clock.last_audible(float(position))) or now

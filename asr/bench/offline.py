@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from asr.audio import SAMPLE_RATE, AudioInput, Samples
 from asr.bench.corpus import linear16
 from asr.confidence import Thresholds
+from asr.connection import word_times
 from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
 from asr.ear import Ear
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, TurnEvent
 from asr.guard import believed
 from asr.settings import DecodeSettings, TurnSettings
-from asr.transcript import Transcript
+from asr.transcript import Transcript, WordTimes
 from asr.turn import TurnDetector
 from asr.whisper import DecodeJob, Whisper
 
@@ -173,7 +174,7 @@ class OfflineStream:
             self._ear.slice(request.start, request.end),
             offset=request.start,
             keyterms=self._keyterms,
-            words=request.kind is Kind.FINAL,
+            words=word_times(request, WordTimes.ON_DEMAND),
             ending=request.ending,
         )
         transcript = self._player.whisper.decode([job])[0]

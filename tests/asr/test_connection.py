@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import websockets
 
-from asr.audio import Samples
+from asr.audio import SAMPLE_RATE, Samples
 from tests.asr.conftest import Server, linear16, play, silence
 
 SENTENCE = "What time is it?"
@@ -176,6 +176,19 @@ async def test_configure_mid_stream(server: Server) -> None:
         failure = json.loads(await connection.recv())
         assert failure["type"] == "ConfigureFailure"
         assert "500 to 10000" in failure["description"]
+
+
+async def test_word_times_are_left_out_where_nobody_wants_them(
+    server: Server, speech: Callable[[str], Samples]
+) -> None:
+    """With ``word_times=false`` words have no times, and the end of the turn says when speech was last heard."""
+    audio = np.concatenate([silence(0.3), speech(SENTENCE), silence(2.0)])
+    messages = await listen(server, audio, f"{FLUX}&word_times=false")
+    (end,) = [item for item in messages if item.get("event") == "EndOfTurn"]
+    assert [word["word"] for word in end["words"]] == end["transcript"].split()
+    assert not any("end" in word for word in end["words"])
+    assert 1.0 < end["last_speech"] < 0.3 + len(speech(SENTENCE)) / SAMPLE_RATE
+    assert end["last_speech"] < end["audio_window_end"] - 0.15
 
 
 async def test_force_end_turn(server: Server, speech: Callable[[str], Samples]) -> None:

@@ -13,6 +13,7 @@ from asr.engine import Engine
 from asr.errors import OverloadError
 from asr.scheduler import DecodeScheduler, Priority
 from asr.settings import DecodeSettings
+from asr.transcript import WordTimes
 from asr.whisper import DecodeJob, Whisper
 from tests.asr.conftest import MODEL, pulled
 
@@ -57,7 +58,7 @@ async def test_a_file_in_progress_holds_up_no_final(
     order: list[str] = []
     long = np.resize(speech(SENTENCE), LONG_SECONDS * SAMPLE_RATE)
     async with running(two_lanes) as engine:
-        file = engine.decode("file", MODEL, Priority.FILE, DecodeJob(long, words=True))
+        file = engine.decode("file", MODEL, Priority.FILE, DecodeJob(long, words=WordTimes.WITH_TEXT))
         file.add_done_callback(lambda _: order.append("file"))
         await asyncio.sleep(0)
         final = engine.decode("call", MODEL, Priority.FINAL, DecodeJob(speech(SENTENCE)))

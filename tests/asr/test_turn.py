@@ -53,11 +53,11 @@ class Caller:
         self.requests: list[DecodeRequest | AlignRequest | EndRequest] = []
         self.transcript = said
 
-    def hear(self, seconds: float, probability: float) -> None:
-        """Play windows of one VAD probability."""
+    def hear(self, seconds: float, probability: float, *, fallen: bool = False) -> None:
+        """Play windows of one VAD probability, and of one level."""
         for _ in range(round(seconds / WINDOW)):
             self.time += WINDOW
-            self.take(self.turns.heard(probability, self.time))
+            self.take(self.turns.heard(probability, self.time, fallen=fallen))
 
     def speak(self, seconds: float) -> None:
         """Play speech."""
@@ -175,6 +175,32 @@ def test_an_end_is_announced_before_the_vad_calls_it_quiet() -> None:
     caller.rest(1.0)
     assert caller.kinds()[3:] == [EventType.EAGER_END, EventType.END]
     assert caller.events[-1].turn_index == 0
+
+
+def test_a_voice_whose_level_falls_may_be_ending_while_the_vad_is_still_sure() -> None:
+    """The turn is decoded at the first low window; the fall that the VAD then sees changes nothing."""
+    caller = Caller(Thresholds(eager=0.3))
+    caller.speak(1.0)
+    caller.hear(WINDOW, 1.0, fallen=True)
+    (ahead,) = caller.decodes(Kind.AHEAD)
+    assert ahead.end == caller.time
+    caller.hear(SETTINGS.fallen_seconds - WINDOW, 1.0, fallen=True)
+    caller.hear(2 * WINDOW, FALLING, fallen=True)
+    caller.hear(2.0, 0.02, fallen=True)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.END]
+    assert caller.decodes(Kind.AHEAD, Kind.EAGER, Kind.FINAL) == [ahead]
+
+
+def test_a_voice_that_goes_on_softly_is_speech() -> None:
+    """What the VAD is sure of for longer than a fall lasts is decoded as any other speech, however soft."""
+    caller = Caller(Thresholds(eager=0.3), text="I would.")
+    caller.speak(1.0)
+    caller.hear(SETTINGS.fallen_seconds + 2 * WINDOW, 1.0, fallen=True)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.RESUMED]
+    caller.hear(2.0, 1.0, fallen=True)
+    assert len(caller.decodes(Kind.PARTIAL)) >= 2
+    caller.rest(2.0)
+    assert caller.kinds()[3:] == [EventType.EAGER_END, EventType.END]
 
 
 def test_unfinished_words_are_no_early_end_until_smart_turn_is_sure() -> None:
@@ -417,23 +443,27 @@ def test_a_late_result_of_a_withdrawn_quiet_changes_nothing() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.floats(0, 1), st.integers(1, 40), st.sampled_from(["now", "later", "never"]), st.booleans()
+            st.floats(0, 1),
+            st.booleans(),
+            st.integers(1, 40),
+            st.sampled_from(["now", "later", "never"]),
+            st.booleans(),
         ),
         max_size=40,
     ),
     st.sampled_from([None, 0.3, 0.5]),
 )
 def test_events_always_come_in_the_protocols_order(
-    steps: list[tuple[float, int, str, bool]], eager: float | None
+    steps: list[tuple[float, bool, int, str, bool]], eager: float | None
 ) -> None:
     """Whatever is heard and whenever answers come, the events of each turn follow Flux's grammar."""
     caller = Caller(Thresholds(eager=eager), end=0.8)
     late: list[DecodeRequest | AlignRequest | EndRequest] = []
-    for probability, windows, when, understood in steps:
+    for probability, fallen, windows, when, understood in steps:
         caller.text = "Yes." if understood else ""
         caller.answering = when == "now"
         known = len(caller.requests)
-        caller.hear(windows * WINDOW, probability)
+        caller.hear(windows * WINDOW, probability, fallen=fallen)
         if when == "later":
             late += caller.requests[known:]
         elif late:

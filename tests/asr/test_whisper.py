@@ -13,6 +13,7 @@ from asr.errors import ParameterError
 from asr.events import EventType, Kind
 from asr.registry import Registry
 from asr.settings import DecodeSettings, TurnSettings
+from asr.transcript import WordTimes
 from asr.whisper import DecodeJob, Whisper
 from tests.asr.conftest import MODEL, silence
 
@@ -30,7 +31,7 @@ def player(whisper: Whisper) -> Player:
 def test_words_are_timed_inside_their_audio(whisper: Whisper, speech: Callable[[str], Samples]) -> None:
     """Word times are of the stream, in order, with a confidence each."""
     audio = speech(SENTENCE)
-    transcript = whisper.decode([DecodeJob(audio, offset=100.0, words=True)])[0]
+    transcript = whisper.decode([DecodeJob(audio, offset=100.0, words=WordTimes.WITH_TEXT)])[0]
     assert " ".join(word.text for word in transcript.words) == transcript.text
     times = [time for word in transcript.words for time in (word.start, word.end)]
     assert all(time is not None and 100 <= time <= 100.5 + len(audio) / SAMPLE_RATE for time in times)
@@ -43,9 +44,12 @@ def test_words_timed_afterwards_are_timed_the_same(
 ) -> None:
     """In a batch and alone, what is aligned later is what would have been aligned at once."""
     audio = (speech(SENTENCE), speech(OTHER))
-    at_once = [whisper.decode([DecodeJob(samples, words=True, ending=True)])[0] for samples in audio]
-    alone = [whisper.decode([DecodeJob(samples, ending=True)])[0] for samples in audio]
-    together = whisper.decode([DecodeJob(samples, ending=True) for samples in audio])
+    at_once = [
+        whisper.decode([DecodeJob(samples, words=WordTimes.WITH_TEXT, ending=True)])[0] for samples in audio
+    ]
+    later = [DecodeJob(samples, words=WordTimes.ON_DEMAND, ending=True) for samples in audio]
+    alone = [whisper.decode([job])[0] for job in later]
+    together = whisper.decode(later)
     assert all(word.start is None for transcript in (*alone, *together) for word in transcript.words)
     assert [transcript.align() for transcript in alone if transcript.align] == at_once
     # In a batch the sums are made in another order.
@@ -70,7 +74,11 @@ def test_a_sentence_that_goes_on_is_told_from_one_that_ends(
 
 def test_a_batch_gives_what_its_parts_give(whisper: Whisper, speech: Callable[[str], Samples]) -> None:
     """Decoding together and alone give the same text, also beside nothing at all."""
-    jobs = [DecodeJob(speech(SENTENCE), words=True), DecodeJob(silence(0.01)), DecodeJob(speech(OTHER))]
+    jobs = [
+        DecodeJob(speech(SENTENCE), words=WordTimes.WITH_TEXT),
+        DecodeJob(silence(0.01)),
+        DecodeJob(speech(OTHER)),
+    ]
     together = whisper.decode(jobs)
     alone = [whisper.decode([job])[0] for job in jobs]
     assert [item.text for item in together] == [item.text for item in alone]
@@ -93,7 +101,7 @@ def test_a_long_vocabulary_is_taken_however_short_the_audio(
     """A prompt longer than the text it leaves room for neither crashes nor silences the decoder."""
     audio = np.resize(speech(OTHER), int(seconds * SAMPLE_RATE))
     keyterms = tuple(f"lobster number {number}" for number in range(100))
-    transcript = whisper.decode([DecodeJob(audio, keyterms=keyterms, words=True)])[0]
+    transcript = whisper.decode([DecodeJob(audio, keyterms=keyterms, words=WordTimes.WITH_TEXT)])[0]
     assert transcript.language == "en"
 
 

@@ -49,6 +49,17 @@ def test_a_position_that_never_came() -> None:
     assert clock.time_of(0.5) is None
 
 
+def test_how_long_the_line_has_been_silent() -> None:
+    """From the last audible sample to the end of what has come; from the beginning where there was none."""
+    clock = AudioClock()
+    clock.advance(sound(0.02), RATE, now=0.02)
+    assert clock.silent_seconds == pytest.approx(0.02)
+    clock.advance(sound(0.01, 5000) + sound(0.01), RATE, now=0.04)
+    assert clock.silent_seconds == pytest.approx(0.01)
+    clock.advance(sound(0.02), RATE, now=0.06)
+    assert clock.silent_seconds == pytest.approx(0.03)
+
+
 def test_only_the_latest_chunks_are_kept() -> None:
     """Memory is bounded; older positions are placed before the oldest chunk that is known."""
     clock = AudioClock(kept_chunks=2)
