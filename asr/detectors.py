@@ -93,7 +93,7 @@ class EndDetector:
         self._features = FeatureExtractor(chunk_length=SMART_TURN_SECONDS)
 
     def __call__(self, audio: Samples) -> float:
-        """Return the probability that the turn in ``audio`` (16 kHz) is complete; takes about 30 ms."""
+        """Return the probability that the turn in ``audio`` (16 kHz) is complete; takes 30 to 100 ms."""
         return float(self._session.run(None, {"input_features": self.features(audio)[None]})[0][0, 0])
 
     def features(self, audio: Samples) -> NDArray[np.float32]:
