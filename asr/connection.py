@@ -44,15 +44,6 @@ PRIORITIES = {
 Answer = asyncio.Future[Transcript | None] | asyncio.Future[Transcript] | asyncio.Future[float]
 
 
-def word_times(request: DecodeRequest, wanted: WordTimes) -> WordTimes:
-    """Return what a decode has to tell for a client that wants ``wanted``."""
-    if request.kind is Kind.FINAL:
-        return WordTimes.WITH_TEXT  # A long window is divided by them.
-    if request.ending or wanted is WordTimes.WITH_TEXT:
-        return wanted
-    return WordTimes.NO
-
-
 class Dialect(Protocol):
     """What differs between the protocols: how messages are read and written."""
 
@@ -216,7 +207,7 @@ class Connection:
             offset=request.start,
             language=self._dialect.language,
             keyterms=self._dialect.keyterms,
-            words=word_times(request, self._dialect.word_times),
+            words=request.word_times(self._dialect.word_times),
             ending=request.ending,
         )
         future = self._engine.decode(self, self._dialect.model, PRIORITIES[request.kind], job)

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from asr.transcript import Transcript
+from asr.transcript import Transcript, WordTimes
 
 
 class Kind(enum.IntEnum):
@@ -36,6 +36,14 @@ class DecodeRequest:
     def ending(self) -> bool:
         """Whether its text may turn out to be the turn's last."""
         return self.kind in (Kind.EAGER, Kind.AHEAD)
+
+    def word_times(self, wanted: WordTimes) -> WordTimes:
+        """Return what word times the decode has to give, where the client wants ``wanted``."""
+        if self.kind is Kind.FINAL:
+            return WordTimes.WITH_TEXT  # A long window is divided by them.
+        if self.ending or wanted is WordTimes.WITH_TEXT:
+            return wanted
+        return WordTimes.NO
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from asr.transcript import Word, WordTimes
 class FluxParameters:
     """What the query of a connection asks for.
 
-    ``word_times`` is Offhook's own: without them the end of a turn needs not wait for them, nor they be found.
+    ``word_times`` is Offhook's own: without them the end of a turn need not wait until they are found.
     """
 
     model: str

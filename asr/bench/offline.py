@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from asr.audio import SAMPLE_RATE, AudioInput, Samples
 from asr.bench.corpus import linear16
 from asr.confidence import Thresholds
-from asr.connection import word_times
 from asr.detectors import VAD_WINDOW_SECONDS, EndDetector, SpeechDetector, SpeechState
 from asr.ear import Ear
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, TurnEvent
@@ -174,7 +173,7 @@ class OfflineStream:
             self._ear.slice(request.start, request.end),
             offset=request.start,
             keyterms=self._keyterms,
-            words=word_times(request, WordTimes.ON_DEMAND),
+            words=request.word_times(WordTimes.ON_DEMAND),
             ending=request.ending,
         )
         transcript = self._player.whisper.decode([job])[0]

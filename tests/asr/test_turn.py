@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from asr.confidence import Thresholds
 from asr.events import Action, AlignRequest, DecodeRequest, EndRequest, EventType, Kind, Trigger, TurnEvent
 from asr.settings import TurnSettings
-from asr.transcript import Transcript, Word
+from asr.transcript import Transcript, Word, WordTimes
 from asr.turn import TurnDetector
 
 WINDOW = 0.032
@@ -529,6 +529,19 @@ def test_a_turn_that_smart_turn_never_judges_ends_after_the_longest_quiet() -> N
     assert EventType.END not in caller.kinds()
     caller.rest(4 * WINDOW)
     assert caller.kinds()[-1] is EventType.END
+
+
+@pytest.mark.parametrize("wanted", WordTimes)
+def test_which_decodes_time_their_words(wanted: WordTimes) -> None:
+    """A long window always, since it is divided by them; an end as the client wants; progress only with its text."""
+    found = {kind: DecodeRequest(kind, 0.0, 1.0, 0.9).word_times(wanted) for kind in Kind}
+    progress = WordTimes.WITH_TEXT if wanted is WordTimes.WITH_TEXT else WordTimes.NO
+    assert found == {
+        Kind.FINAL: WordTimes.WITH_TEXT,
+        Kind.EAGER: wanted,
+        Kind.AHEAD: wanted,
+        Kind.PARTIAL: progress,
+    }
 
 
 def test_word_times_that_come_after_the_turn_went_on_change_nothing() -> None:
