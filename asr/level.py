@@ -30,11 +30,11 @@ class VoiceLevel:
 
     def fallen(self, samples: Samples, seconds: float) -> bool:
         """Take the next stretch of sound, ``seconds`` long; return whether it ends far below the loudest."""
-        half = len(samples) // 2
-        self._loudest = max(self._loudest - self._fading * seconds, _decibels(samples))
-        return _decibels(samples[half:]) < self._loudest - self._fall
+        power = np.square(samples)
+        self._loudest = max(self._loudest - self._fading * seconds, _decibels(power))
+        return _decibels(power[len(power) // 2 :]) < self._loudest - self._fall
 
 
-def _decibels(samples: Samples) -> float:
-    power = float(np.mean(np.square(samples)))
-    return max(FLOOR_DECIBELS, 10 * math.log10(power)) if power > 0 else FLOOR_DECIBELS
+def _decibels(power: Samples) -> float:
+    mean = float(np.mean(power))
+    return max(FLOOR_DECIBELS, 10 * math.log10(mean)) if mean > 0 else FLOOR_DECIBELS
