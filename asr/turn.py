@@ -59,7 +59,8 @@ class TurnDetector:
         self._last_speech = self._last_sure = self._last_probable = 0.0
         self._committed: list[Transcript] = []
         self._current = Transcript("")
-        self._partial: DecodeRequest | None = None
+        self._understood_to = 0.0
+        self._out: set[DecodeRequest] = set()
         self._next_partial = 0.0
         self._ahead: DecodeRequest | None = None
         self._ahead_transcript: Transcript | None = None
@@ -114,19 +115,23 @@ class TurnDetector:
         if request is self._commit:
             self._commit = None
             return self._committed_to(transcript)
+        if request not in self._out:
+            return []
+        self._out.remove(request)
         if request is self._eager:
             if transcript is None and request.kind is Kind.AHEAD:
                 # With the quiet that has followed, a word may be clear enough to be believed.
                 return [self._decode_all(Kind.EAGER)]
             self._eager_transcript = transcript or Transcript("")
+            self._understood_to = request.end
             return self._eager_transcribed()
-        actions: list[Action] = []
-        if request is self._ahead:
-            self._ahead_transcript = transcript or Transcript("")
-        if request is self._partial:
-            self._partial = None
-            actions = self._partially_transcribed(transcript)
-        return [*actions, *self._decide()] if request is self._ahead else actions
+        # Words are news even where speech has gone on since, or the next decode is already under way.
+        newest = request.start == self._window_start and request.end > self._understood_to
+        actions = self._partially_transcribed(request, transcript) if newest else []
+        if request is not self._ahead:
+            return actions
+        self._ahead_transcript = transcript or Transcript("")
+        return [*actions, *self._decide()]
 
     def aligned(self, request: AlignRequest, timed: Transcript) -> list[Action]:
         """Take a transcript with the times of its words."""
@@ -140,8 +145,7 @@ class TurnDetector:
 
     def dropped(self, request: DecodeRequest) -> None:
         """Note that a partial was not decoded, because there was too much else to do."""
-        if request is self._partial:
-            self._partial = None
+        self._out.discard(request)
 
     def judged(self, request: EndRequest, probability: float) -> list[Action]:
         """Take smart-turn's probability that the turn is complete."""
@@ -214,7 +218,7 @@ class TurnDetector:
             self._end_log_odds = 0.0
         if self._ahead is None or self._ahead_transcript == Transcript(""):
             return [self._decode_all(Kind.EAGER)]
-        self._partial, self._eager, self._eager_transcript = None, self._ahead, self._ahead_transcript
+        self._eager, self._eager_transcript = self._ahead, self._ahead_transcript
         return self._eager_transcribed()
 
     def _while_quiet(self) -> list[Action]:
@@ -253,18 +257,21 @@ class TurnDetector:
     # Partials, and long turns.
 
     def _maybe_partial(self) -> list[Action]:
-        if self._partial or self._commit or self._now < self._next_partial:
+        if self._out or self._commit or self._now < self._next_partial:
             return []
-        self._partial = self._decode_so_far(Kind.PARTIAL)
-        return [self._partial]
+        return [self._decode_so_far(Kind.PARTIAL)]
 
     def _maybe_ahead(self) -> list[Action]:
-        """Decode the turn in case it is ending, unless that was done a moment ago or nothing is understood."""
+        """Decode the turn in case it is ending, unless that was done a moment ago or nothing is understood.
+
+        Nor while such a decode is still running: where the processor is short, two would take it from each other.
+        """
         doubtful = self._partial_interval > self.settings.partial_interval_seconds
-        if self._ahead or self._commit or self._now < self._next_ahead or doubtful:
+        running = any(request.ending for request in self._out)
+        if self._ahead or running or self._commit or self._now < self._next_ahead or doubtful:
             return []
         self._next_ahead = self._now + self.settings.falling_interval_seconds
-        self._partial = self._ahead = self._decode_so_far(Kind.AHEAD)
+        self._ahead = self._decode_so_far(Kind.AHEAD)
         self._ahead_transcript = None
         return [self._ahead]
 
@@ -274,22 +281,23 @@ class TurnDetector:
             oldest = self._now - self.settings.commit_seconds
             self._turn_start = self._window_start = max(self._window_start, oldest)
         self._next_partial = self._now + self._partial_interval
-        return self._request(kind)
+        return self._send_out(kind)
 
     def _maybe_commit(self) -> list[Action]:
         long = self._now - self._window_start >= self.settings.max_window_seconds
         if self._commit or not long or not self._announced:
             return []
-        self._partial = self._ahead = None
+        self._ahead = None
         self._commit = self._request(Kind.FINAL)
         return [self._commit]
 
-    def _partially_transcribed(self, transcript: Transcript | None) -> list[Action]:
+    def _partially_transcribed(self, request: DecodeRequest, transcript: Transcript | None) -> list[Action]:
         if transcript is None or not transcript.text:
             if not self._announced:
                 limit = self.settings.max_partial_interval_seconds
                 self._partial_interval = min(self._partial_interval * 2, limit)
             return []
+        self._understood_to = request.end
         return self._understood(transcript)
 
     def _understood(self, transcript: Transcript) -> list[Action]:
@@ -321,8 +329,8 @@ class TurnDetector:
     # The end.
 
     def _decode_all(self, kind: Kind) -> DecodeRequest:
-        self._partial = self._ahead = self._commit = None
-        self._eager = self._request(kind)
+        self._ahead = self._commit = None
+        self._eager = self._send_out(kind)
         return self._eager
 
     def _eager_transcribed(self) -> list[Action]:
@@ -361,6 +369,12 @@ class TurnDetector:
             sure = self._confidence() >= self.thresholds.end
             actions.append(self._end(Trigger.MODEL if sure else Trigger.TIMEOUT))
         return actions
+
+    def _send_out(self, kind: Kind) -> DecodeRequest:
+        """Return a decode whose words are taken when they come, whatever has happened since."""
+        request = self._request(kind)
+        self._out.add(request)
+        return request
 
     def _request(self, kind: Kind) -> DecodeRequest:
         probability = self._speech_sum / max(1, self._speech_windows)

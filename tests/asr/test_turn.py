@@ -262,6 +262,40 @@ def test_a_slow_answer_is_waited_for_not_asked_again() -> None:
     assert caller.kinds()[-1] is EventType.END
 
 
+def test_one_decode_of_a_turn_that_may_be_ending_runs_at_a_time() -> None:
+    """On a short processor decodes come late: another waits for the one before, whose words begin the turn."""
+    caller = Caller(Thresholds(eager=0.3), text="What is")
+    caller.speak(0.6)
+    caller.answering = False
+    for _ in range(5):
+        caller.hear(WINDOW, 1.0, fallen=True)
+        caller.speak(0.4)
+    (ahead,) = caller.decodes(Kind.AHEAD)
+    caller.answer(ahead)
+    assert caller.kinds() == [EventType.START]
+    caller.hear(WINDOW, 1.0, fallen=True)
+    assert len(caller.decodes(Kind.AHEAD)) == 2
+
+
+def test_words_that_come_late_are_news_until_newer_ones_are_known() -> None:
+    """What was decoded before a quiet begins the turn while the whole of it is decoded, and changes nothing after."""
+    caller = Caller(Thresholds(eager=0.3), text="Yes. And no.")
+    caller.answering = False
+    caller.speak(0.6)
+    caller.hear(WINDOW, 1.0, fallen=True)
+    caller.speak(0.1)
+    caller.rest(0.1)
+    partial, ahead, eager = caller.decodes(*Kind)
+    assert (partial.kind, ahead.kind, eager.kind) == (Kind.PARTIAL, Kind.AHEAD, Kind.EAGER)
+    caller.take(caller.turns.transcribed(ahead, said("Yes.")))
+    assert caller.kinds() == [EventType.START]
+    caller.take(caller.turns.transcribed(partial, said("Ye.")))
+    assert caller.events[-1].transcript.text == "Yes."
+    caller.answer(eager)
+    assert caller.kinds() == [EventType.START, EventType.EAGER_END]
+    assert caller.events[-1].transcript.text == "Yes. And no."
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_a_word_that_is_not_believed_ahead_has_a_second_chance(late: bool) -> None:
     """Where nothing is believed of what was decoded ahead, the turn is decoded again with the quiet after it."""
