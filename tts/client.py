@@ -25,6 +25,10 @@ from tts.clauses import ClauseSplitter
 #: Somebody waits for the first; the later ones are usually still being listened to when they are complete.
 CLAUSE_WAIT_SECONDS = (0.8, 3.0)
 
+#: Sound that may wait at the gateway to be played, seconds. What an interruption throws away is not worth the
+#: processor, which the ear needs when somebody speaks into an answer.
+MAX_AHEAD_SECONDS = 5.0
+
 #: Called with the monotonic time of what the name says.
 Listener = Callable[[float], None]
 
@@ -183,4 +187,5 @@ class MouthService(CartesiaTTSService):
             return message
         self._begun_context = context_id
         lexicon = {"pronunciation_dict": self._lexicon} if self._lexicon else {}
-        return json.dumps(json.loads(message) | lexicon | dict(self._turn_headers()))
+        own = {"max_ahead_seconds": MAX_AHEAD_SECONDS, **lexicon, **self._turn_headers()}
+        return json.dumps(json.loads(message) | own)

@@ -46,8 +46,10 @@ class GenerationConfig(_Message):
 class OpenRequest(_Message):
     """What the first message of a context settles for all of it.
 
-    ``traceparent`` and ``pronunciation_dict`` are Offhook's own: the trace the context belongs to, and a dictionary
-    of the context's own (:class:`tts.lexicon.Lexicon`), which goes before the one with ``pronunciation_dict_id``.
+    Three fields are Offhook's own: ``traceparent``, the trace the context belongs to; ``pronunciation_dict``, a
+    dictionary of the context's own (:class:`tts.lexicon.Lexicon`), which goes before the one with
+    ``pronunciation_dict_id``; ``max_ahead_seconds``, for a client that plays the sound as it comes: how much of it
+    may wait to be played.
     """
 
     output_format: OutputFormat
@@ -59,6 +61,7 @@ class OpenRequest(_Message):
     pronunciation_dict_id: str | None = None
     pronunciation_dict: dict[WrittenForm, SaidForm] = Field({}, max_length=MAX_DICTIONARY_ENTRIES)
     traceparent: str | None = None
+    max_ahead_seconds: float | None = Field(None, ge=1, le=3600)
 
 
 class TextRequest(_Message):

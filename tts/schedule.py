@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
+#: A step is put off by no more than this, seconds: pipecat gives a stream up that says nothing for 3 s.
+MAX_PUT_OFF_SECONDS = 1.5
+
 T = TypeVar("T")
 X = TypeVar("X")
 
@@ -37,11 +40,15 @@ class Playback:
     Args:
         waiting_since: when the first text arrived, seconds on any monotonic clock.
         surplus: whether its connection has its fair share of streams without this one.
+        max_ahead_seconds: sound beyond what has been played, from which on there is no hurry; None: always hurry.
 
     """
 
-    def __init__(self, waiting_since: float, *, surplus: bool = False) -> None:
+    def __init__(
+        self, waiting_since: float, *, surplus: bool = False, max_ahead_seconds: float | None = None
+    ) -> None:
         self._surplus = int(surplus)
+        self._max_ahead = max_ahead_seconds
         self._waiting_since = waiting_since
         self._lasts_until: float | None = None
 
@@ -54,6 +61,12 @@ class Playback:
         if self._lasts_until is None:
             return Urgency(self._surplus, 0, self._waiting_since)
         return Urgency(self._surplus, 1, self._lasts_until)
+
+    def put_off(self, now: float) -> float:
+        """Return how long the next step may wait, seconds: what is never listened to need not be rendered."""
+        if self._max_ahead is None or self._lasts_until is None:
+            return 0.0
+        return min(MAX_PUT_OFF_SECONDS, max(0.0, self._lasts_until - now - self._max_ahead))
 
 
 class DeadlineQueue(Generic[X]):

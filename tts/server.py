@@ -86,6 +86,7 @@ class TtsService:
         speed: float = 1.0,
         volume: float = 1.0,
         surplus: bool = False,
+        max_ahead_seconds: float | None = None,
     ) -> Speaker:
         """Return a speaker for one stream.
 
@@ -105,6 +106,7 @@ class TtsService:
             speed=speed,
             volume=volume,
             surplus=surplus,
+            max_ahead_seconds=max_ahead_seconds,
         )
 
     def _engine(self, voice: VoiceSettings) -> Engine:
@@ -146,6 +148,7 @@ class TtsService:
             speed=config.speed if config else 1.0,
             volume=config.volume if config else 1.0,
             surplus=others >= self._settings.fair_contexts,
+            max_ahead_seconds=request.max_ahead_seconds,
         )
 
     def _lexicon_for(self, request: OpenRequest) -> Lexicon:

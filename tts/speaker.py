@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 - punctuation of many scripts
 """One stream of speech: chunks of text in, encoded audio and word times out, in order."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -63,6 +64,7 @@ class Speaker:
         speed: 1.0 is the voice's own pace.
         volume: factor on the samples.
         surplus: whether it goes beyond the fair share of its connection.
+        max_ahead_seconds: how far it renders ahead of what its listener has heard; None for as far as it can.
         clock: seconds, monotonic.
 
     """
@@ -80,6 +82,7 @@ class Speaker:
         speed: float = 1.0,
         volume: float = 1.0,
         surplus: bool = False,
+        max_ahead_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.voice = voice
@@ -91,6 +94,7 @@ class Speaker:
         self._speed = speed
         self._volume = volume
         self._surplus = surplus
+        self._max_ahead = max_ahead_seconds
         self._clock = clock
         self._encoder = Encoder(engine.sample_rate, target)
         self._playback: Playback | None = None
@@ -129,7 +133,7 @@ class Speaker:
 
     async def _speak(self, words: tuple[Word, ...]) -> AsyncGenerator[Spoken]:
         if self._playback is None:
-            self._playback = Playback(self._clock(), surplus=self._surplus)
+            self._playback = Playback(self._clock(), surplus=self._surplus, max_ahead_seconds=self._max_ahead)
         lead = np.zeros(round(self._pause * self._engine.sample_rate), dtype=np.float32)
         started = self._clock()
         utterance = Utterance(words, self.language, self._speed)
@@ -148,6 +152,7 @@ class Speaker:
 
     async def _compute(self, step: Callable[[], T]) -> T:
         assert self._playback is not None
+        await asyncio.sleep(self._playback.put_off(self._clock()))
         return await self._pool.run(self._playback.urgency(), step)
 
 

@@ -141,6 +141,7 @@ async def test_silence_is_a_context_too(connection: AsyncTTSResourceConnection) 
         ({"output_format": {"container": "wav", "encoding": "pcm_s16le", "sample_rate": 8000}}, 400, "raw"),
         ({"pronunciation_dict_id": "none"}, 404, "there are: none"),
         ({"max_buffer_delay_ms": 9999}, 400, "max_buffer_delay_ms"),
+        ({"max_ahead_seconds": 0}, 400, "max_ahead_seconds"),
         ({"transcript": 5}, 400, "transcript"),
         ({"transcript": "x" * 20001}, 429, "20000 characters"),
     ],

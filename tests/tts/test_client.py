@@ -120,7 +120,9 @@ async def test_an_agents_lexicon_is_heard_and_not_seen(mouth: Mouth) -> None:
             LLMTextFrame("Yes, it is. "),
         ]
         await worker.queue_frames([*frames, LLMFullResponseEndFrame()])
-        assert "pronunciation_dict" in await service.sent.get()
+        opening = await service.sent.get()
+        assert "pronunciation_dict" in opening
+        assert "max_ahead_seconds" in opening
         assert "pronunciation_dict" not in await service.sent.get()
         await listener.stopped.wait()
     assert listener.words[0] == "Nginx."

@@ -59,16 +59,17 @@ async def engine() -> AsyncIterator[PiperEngine]:
     await phonemizer.close()
 
 
-def speaker(engine: PiperEngine, pool: ComputePool) -> Speaker:
-    """Return a speaker for one caller."""
-    return Speaker("joe", engine, RawFormat("pcm_mulaw", 8000), pool, Pauses(0.1, 0.2))
-
-
 async def say(
-    engine: PiperEngine, pool: ComputePool, texts: list[str], heard: asyncio.Event | None = None
+    engine: PiperEngine,
+    pool: ComputePool,
+    texts: list[str],
+    heard: asyncio.Event | None = None,
+    *,
+    max_ahead_seconds: float | None = None,
 ) -> None:
     """Say ``texts`` as one stream."""
-    voice = speaker(engine, pool)
+    target, pauses = RawFormat("pcm_mulaw", 8000), Pauses(0.1, 0.2)
+    voice = Speaker("joe", engine, target, pool, pauses, max_ahead_seconds=max_ahead_seconds)
     for text in texts:
         async for _ in voice.say(text):
             if heard is not None:
@@ -112,3 +113,15 @@ async def test_cancelling_stops_within_one_step(engine: PiperEngine) -> None:
     steps = len(pool.log)
     await say(engine, pool.named("next"), ["Yes."])
     assert [entry for entry in pool.log[steps:] if entry.startswith("long")] == []
+
+
+async def test_no_more_is_rendered_than_may_wait_to_be_played(engine: PiperEngine) -> None:
+    """While a client that wants it all at once gets it, one that listens gets what it can listen to."""
+    pool = RecordingPool()
+    text = [LATER] * 3
+    listener = asyncio.create_task(say(engine, pool.named("listener"), text, max_ahead_seconds=1.0))
+    await say(engine, pool.named("hasty"), text)
+    listener.cancel()
+    await asyncio.wait([listener])
+    hasty = sum(entry.startswith("hasty") for entry in pool.log)
+    assert 1 < len(pool.log) - hasty < hasty / 2

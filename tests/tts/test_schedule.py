@@ -6,7 +6,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts.schedule import ComputePool, DeadlineQueue, Playback, Urgency
+from tts.schedule import MAX_PUT_OFF_SECONDS, ComputePool, DeadlineQueue, Playback, Urgency
 
 
 def test_a_waiting_caller_goes_before_a_listening_one() -> None:
@@ -38,6 +38,19 @@ def test_sound_that_ran_out_does_not_count_twice() -> None:
     playback.sent(1.0, now=1.0)
     playback.sent(1.0, now=5.0)
     assert playback.urgency().due == 6.0
+
+
+def test_what_has_sound_enough_may_wait_and_not_for_long() -> None:
+    """A caller who waits for the first sound is never put off; nor is a client that wants it all at once."""
+    paced, hasty = Playback(0.0, max_ahead_seconds=5.0), Playback(0.0)
+    assert paced.put_off(0.0) == 0.0
+    for playback in (paced, hasty):
+        playback.sent(6.0, now=0.0)
+    assert hasty.put_off(0.0) == 0.0
+    assert paced.put_off(0.0) == 1.0
+    assert paced.put_off(1.5) == 0.0
+    paced.sent(60.0, now=1.5)
+    assert paced.put_off(1.5) == MAX_PUT_OFF_SECONDS
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 100))))
