@@ -33,6 +33,7 @@ class Answers:
         self._answer: Answer | None = None
         self._asks = 0
         self._waiting: Response | None = None
+        self._cut_off_at: float | None = None
         #: The response that is being given.
         self.active: Response | None = None
         #: Name of the last one.
@@ -86,18 +87,28 @@ class Answers:
         self._waiting = None
         return [Ask(waiting)] if waiting is self.active else []
 
-    def cancel(self, response_id: str | None) -> list[Effect]:
-        """Stop the response, because the client says so.
+    def cancel(self, response_id: str | None, now: float) -> list[Effect]:
+        """Stop the response, because the client says so at ``now``, seconds on any monotonic clock.
 
         Raises:
             ClientEventError: none of that name is being given.
 
         """
-        if self.active is None or response_id not in (None, self.active.id):
+        late = response_id is None and self._is_late(now)
+        if self.active is None or late or response_id not in (None, self.active.id):
             raise ClientEventError(
                 "Cancellation failed: no active response found", code="response_cancel_not_active"
             )
         return self.stop()
+
+    def _is_late(self, now: float) -> bool:
+        """Whether a cancellation is meant for the response that the caller's speech cut off a moment ago.
+
+        Clients that are told of the speech cancel what they hear, once; a short interruption may be answered before
+        that arrives.
+        """
+        cut_off_at, self._cut_off_at = self._cut_off_at, None
+        return cut_off_at is not None and now - cut_off_at < self._limits.late_cancel_seconds
 
     def stop(self) -> list[Effect]:
         """Stop the response that is being given, if one is."""
@@ -111,9 +122,10 @@ class Answers:
         self.active = None
         return [Silence(), *send(response.fail("no answer came in time; try again"))]
 
-    def interrupted(self) -> list[Effect]:
-        """Cut the response off: the caller speaks. The call itself falls silent."""
+    def interrupted(self, now: float) -> list[Effect]:
+        """Cut the response off: the caller speaks, at ``now``. The call itself falls silent."""
         response, self.active = self.active, None
+        self._cut_off_at = now if response else None
         return send(response.cancel("turn_detected")) if response else []
 
     def _rate_limits(self) -> Event:

@@ -156,7 +156,7 @@ class Connection:
                 text = message.get("text")
                 if text is None:
                     text = bytes(message.get("bytes") or b"").decode(errors="replace")
-                self._apply(self._session.received(text))
+                self._apply(self._session.received(text, time.monotonic()))
         except WebSocketDisconnect:
             code = self._socket.close_code
             self._end("caller hung up" if code in GOODBYES else TOO_BIG if code == 1009 else LOST)
@@ -292,7 +292,7 @@ class Connection:
 
     def turn_info(self, message: Mapping[str, Any]) -> bool:
         """Take an event of the ear's; return whether the call is to act on it."""
-        effects, act = self._session.turn_info(message)
+        effects, act = self._session.turn_info(message, time.monotonic())
         self._apply(effects)
         if message.get("event") == "EndOfTurn" and self._session.answers.active is None:
             self._recorder.handed_over(time.monotonic())

@@ -81,18 +81,18 @@ class Session:
 
     # The client.
 
-    def received(self, message: str) -> list[Effect]:
-        """Take a message of the client's."""
+    def received(self, message: str, now: float) -> list[Effect]:
+        """Take a message of the client's that came at ``now``, seconds on any monotonic clock."""
         event_id = None
         try:
             event = parse(message)
             event_id = event.event_id
-            return self._take(event)
+            return self._take(event, now)
         except ClientEventError as error:
             error.event_id = error.event_id or event_id
             return send([{"type": "error", "error": error.as_json()}])
 
-    def _take(self, event: ClientEvent) -> list[Effect]:
+    def _take(self, event: ClientEvent, now: float) -> list[Effect]:
         match event:
             case AudioAppend():
                 return self._append_audio(event)
@@ -118,7 +118,7 @@ class Session:
             case ResponseCreate():
                 return self._create_response(event)
             case ResponseCancel():
-                return self.answers.cancel(event.response_id)
+                return self.answers.cancel(event.response_id, now)
         raise AssertionError(event)
 
     def _update(self, event: SessionUpdate) -> list[Effect]:
@@ -236,14 +236,14 @@ class Session:
         detection = self.config.audio.input.turn_detection
         return detection is not None and detection.create_response and self.answers.active is None
 
-    def turn_info(self, message: Mapping[str, Any]) -> tuple[list[Effect], bool]:
-        """Take an event of the ear's that takes effect; return also whether the call is to act on it."""
+    def turn_info(self, message: Mapping[str, Any], now: float) -> tuple[list[Effect], bool]:
+        """Take an event of the ear's that takes effect at ``now``; return also whether the call is to act on it."""
         if self.config.audio.input.turn_detection is None:
             return [], message.get("event") != "EagerEndOfTurn"
         transcribe = self.config.audio.input.transcription is not None
         match message.get("event"):
             case "StartOfTurn":
-                cut_off = self.answers.interrupted() if self.interruptible else []
+                cut_off = self.answers.interrupted(now) if self.interruptible else []
                 return [*send(self._turns.started(message)), *cut_off], True
             case "EagerEndOfTurn":
                 return [], self._answers_turns

@@ -27,6 +27,7 @@ class Driver:
         )
         self.sent: list[dict[str, Any]] = []
         self.did: list[Effect] = []
+        self.now = 0.0
 
     def take(self, effects: list[Effect]) -> list[dict[str, Any]]:
         """Note effects; return the events among them, each of which the SDK must be able to read."""
@@ -43,7 +44,7 @@ class Driver:
 
     def send(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
         """Send a client event; return what it is answered."""
-        return self.take(self.session.received(json.dumps({"type": kind, **fields})))
+        return self.take(self.session.received(json.dumps({"type": kind, **fields}), self.now))
 
     def error(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Send a client event that cannot be taken; return the error."""
@@ -54,7 +55,7 @@ class Driver:
     def hear(self, event: str, transcript: str = "", **fields: Any) -> list[dict[str, Any]]:
         """Let the ear report; return what the client is told."""
         message = {"event": event, "transcript": transcript, **SPOKEN, **fields}
-        return self.take(self.session.turn_info(message)[0])
+        return self.take(self.session.turn_info(message, self.now)[0])
 
     def answer(self, *words: str, complete: bool = True, tokens: int = 5) -> list[dict[str, Any]]:
         """Let the mind and the mouth give a spoken answer."""

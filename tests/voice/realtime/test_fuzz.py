@@ -144,12 +144,12 @@ def test_arbitrary_events(sequence: list[Any]) -> None:
     driver = Driver(limits=LIMITS)
     for step in sequence:
         if isinstance(step, dict) and "event" in step and "type" not in step:
-            effects = driver.session.turn_info(step)[0]
+            effects = driver.session.turn_info(step, 0.0)[0]
         elif step in ("begun", "sound", "word", "written", "called", "answered", "finished", "asked"):
             effects = happen(driver, step)
         else:
             text = step if isinstance(step, str) else json.dumps(step)
-            effects = driver.session.received(text)
+            effects = driver.session.received(text, 0.0)
             assert effects or "input_audio_buffer.append" in text
         for effect in effects:
             if isinstance(effect, Send):
@@ -174,6 +174,6 @@ def test_the_sdk_reads_every_answer(sequence: list[Any]) -> None:
         if isinstance(step, str):
             driver.take(happen(driver, step))
         elif "event" in step and "type" not in step:
-            driver.take(driver.session.turn_info(step)[0])
+            driver.take(driver.session.turn_info(step, 0.0)[0])
         else:
-            driver.take(driver.session.received(json.dumps(step)))
+            driver.take(driver.session.received(json.dumps(step), 0.0))

@@ -97,6 +97,38 @@ def test_speech_interrupts() -> None:
     assert not driver.take(driver.session.answers.word("upon"))
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_a_cancellation_that_comes_late_is_not_for_the_answer_to_the_interruption(late: bool) -> None:
+    """Clients cancel, without a name, as they hear of speech; that one message is for what was cut off."""
+    driver = Driver()
+    driver.hear("EndOfTurn", "Tell me.")
+    driver.session.answers.begun()
+    driver.hear("StartOfTurn", "No")
+    if not late:
+        assert driver.error("response.cancel")["code"] == "response_cancel_not_active"
+    driver.hear("EndOfTurn", "No.")
+    driver.session.answers.begun()
+    driver.now = 0.2
+    if late:
+        assert driver.error("response.cancel")["code"] == "response_cancel_not_active"
+    (done,) = driver.send("response.cancel")
+    assert done["response"]["status_details"]["reason"] == "client_cancelled"
+
+
+def test_an_answer_to_an_interruption_can_be_cancelled() -> None:
+    """By its name at once, and without one a moment later."""
+    for seconds, named in ((0.2, True), (SessionLimits().late_cancel_seconds, False)):
+        driver = Driver()
+        driver.hear("EndOfTurn", "Tell me.")
+        driver.session.answers.begun()
+        driver.hear("StartOfTurn", "No")
+        driver.hear("EndOfTurn", "No.")
+        driver.now = seconds
+        name = {"response_id": driver.session.answers.last_id} if named else {}
+        (done,) = driver.send("response.cancel", **name)
+        assert done["type"] == "response.done"
+
+
 def test_what_still_comes_of_a_cancelled_response_is_not_sent() -> None:
     """Only what follows the beginning of the next one's output is."""
     driver = Driver()
@@ -118,7 +150,7 @@ def test_interrupt_response_false() -> None:
     driver.session.answers.begun()
     assert not driver.session.interruptible
     assert kinds(driver.hear("StartOfTurn")) == ["input_audio_buffer.speech_started"]
-    assert not driver.session.turn_info({"event": "EagerEndOfTurn"})[1]
+    assert not driver.session.turn_info({"event": "EagerEndOfTurn"}, 0.0)[1]
     assert "response.created" not in kinds(driver.hear("EndOfTurn", "Yes, yes."))
     assert driver.session.request(None) is None
 
@@ -126,7 +158,7 @@ def test_interrupt_response_false() -> None:
 def test_create_response_false() -> None:
     """A turn that ends becomes an item; it is answered when the client asks."""
     driver = Driver(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
-    assert not driver.session.turn_info({"event": "EagerEndOfTurn"})[1]
+    assert not driver.session.turn_info({"event": "EagerEndOfTurn"}, 0.0)[1]
     assert "response.created" not in kinds(driver.hear("EndOfTurn", "Tell me."))
     assert driver.session.request(None) is None
     assert driver.session.request(None, eager=[{"role": "user", "content": "Tell"}]) is None
@@ -530,6 +562,6 @@ def test_the_output_can_be_cut_off() -> None:
 def test_garbage(text: str, code: str) -> None:
     """It is answered by an error, and the session goes on."""
     driver = Driver()
-    (event,) = driver.take(driver.session.received(text))
+    (event,) = driver.take(driver.session.received(text, 0.0))
     assert event["error"]["code"] == code
     assert driver.add("Hello.")
