@@ -17,7 +17,7 @@ F = TypeVar("F")
 
 #: Sound that leaves ahead of its moment, so that a late wake-up is not heard, seconds.
 LEAD_SECONDS = 0.02
-#: A word has been heard when this much of it has left, seconds.
+#: A word has been heard when this much of it has left, seconds, or all of it.
 WORD_HEARD_SECONDS = 0.15
 #: Pieces of sound that can be played once more: those that may lie between here and the wire.
 REWIND_PIECES = 8
@@ -50,7 +50,7 @@ class Playout(Generic[F]):
 
     Args:
         lead_seconds: how far ahead of its moment sound leaves.
-        word_heard_seconds: how much of a word must have left before it counts as said.
+        word_heard_seconds: how much of a word must have left before it counts as said, unless all of it has.
         gathering: decides when late sound goes on.
 
     """
@@ -168,8 +168,8 @@ class Playout(Generic[F]):
         return self._sounds_wait() or now - self._last_sound < HEARD_OUT_SECONDS
 
     def _heard_position(self) -> float:
-        """Return up to where the sound of this context counts as heard, for the beginning of a word."""
-        return self._position - self._word_heard_seconds - self.lag_seconds
+        """Return up to where the sound of this context has been heard."""
+        return self._position - self.lag_seconds
 
     def _held_until(self, mark: _Mark[F]) -> float:
         """Return when ``mark`` may leave: the end of all speech once it was heard, anything else at once."""
@@ -205,11 +205,17 @@ class Playout(Generic[F]):
 
     def _say_words(self, until: float) -> list[F]:
         said = []
-        while self._words and self._is_said(self._words[0], until):
+        while self._words and self._is_said(until):
             said.append(self._words.popleft().frame)
         return said
 
-    def _is_said(self, word: _Word[F], until: float) -> bool:
-        return word.context < self._contexts_out or (
-            word.context == self._contexts_out and word.position <= until
-        )
+    def _is_said(self, until: float) -> bool:
+        """Return whether the next word was heard, where the sound of this context was heard up to ``until``."""
+        word = self._words[0]
+        if word.context != self._contexts_out:
+            return word.context < self._contexts_out
+        enough = word.position + self._word_heard_seconds
+        follower = self._words[1] if len(self._words) > 1 else None
+        if follower and follower.context == word.context and follower.position > word.position:
+            enough = min(enough, follower.position)
+        return enough <= until

@@ -51,6 +51,14 @@ def test_a_word_is_said_when_enough_of_it_was_heard() -> None:
     assert left["two"] < left["ended"]
 
 
+def test_a_short_word_is_said_when_all_of_it_was_heard() -> None:
+    """In "on a river" the first two words are over before either has lasted long enough for a longer one."""
+    words = {"on": 0.2, "a": 0.26, "river": 0.32}
+    left = dict(reversed([(frame, now) for now, frame in play(speech(50, words), 0.0, 2.0)]))
+    for word, heard in (("on", 0.26), ("a", 0.32), ("river", 0.47)):
+        assert left[word] == pytest.approx(heard - LEAD_SECONDS, abs=0.03)
+
+
 def test_what_was_lost_at_the_wire_is_said_again() -> None:
     """The agent goes on with the very piece that the caller missed; no word is said twice."""
     playout = speech(25, {"one": 0.0})
