@@ -2,14 +2,15 @@
 
 What the caller was played of an interrupted answer is written down by the ear and compared with the words that the
 gateway kept in the conversation. The recogniser mishears words in the middle; where the answer was cut is found
-as the prefix of the whole answer that is nearest to what was written down.
+as the prefix of the whole answer that is nearest to what was written down. Where the sound stops in a word, it likes
+to go on with words of its own; those get no time in the sound, and are left out.
 """
 
 import io
 import itertools
 import random
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -33,6 +34,8 @@ CUT_WORDS = 1
 TRANSCRIPTION_SECONDS = 60.0
 #: Silence around an answer that is written down, seconds.
 MARGIN_SECONDS = 0.3
+#: A word that begins less than this before the sound ends, or after it, is not in the sound, seconds.
+UNSAID_SECONDS = 0.05
 
 
 async def measure(lab: Lab) -> dict[str, Any]:
@@ -133,9 +136,19 @@ async def _written_down(lab: Lab, script: CallerScript, before: AskedTurn, over:
             response = await http.post(
                 f"{lab.ear_url}/v1/audio/transcriptions",
                 files={"file": ("answer.wav", buffer.getvalue(), "audio/wav")},
-                data={"model": "whisper-1"},
+                data={
+                    "model": "whisper-1",
+                    "response_format": "verbose_json",
+                    "timestamp_granularities[]": "word",
+                },
             )
             response.raise_for_status()
     except httpx.HTTPError as error:
         raise CallerError(f"the ear at {lab.ear_url} cannot write an answer down: {error}") from None
-    return str(response.json()["text"])
+    seconds = len(pcm) / BYTES_PER_SAMPLE / SAMPLE_RATE
+    return in_the_sound(response.json().get("words", ()), seconds)
+
+
+def in_the_sound(timed: Iterable[Mapping[str, Any]], seconds: float) -> str:
+    """Return the words, as OpenAI's transcriptions give them, that are in ``seconds`` of sound."""
+    return " ".join(word["word"] for word in timed if word["start"] < seconds - UNSAID_SECONDS)

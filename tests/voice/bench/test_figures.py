@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from voice.bench.figures import percentile, ratios, speculation, spread
-from voice.bench.interruptions import figures, heard_of, was_over
+from voice.bench.interruptions import figures, heard_of, in_the_sound, was_over
 from voice.bench.latency import sentence_count
 from voice.bench.parts import systems_of
 from voice.bench.systems import OFFHOOK, PATIENT, STOCK, STOCK_TALKER, TALKER, WITHOUT_SPECULATION
@@ -76,6 +76,13 @@ def test_speculation_needs_both_sides() -> None:
 def test_where_an_answer_was_cut_is_found_in_spite_of_a_misheard_word(written: str, count: int) -> None:
     """The prefix nearest to what was written down is what was heard."""
     assert heard_of(["the", "capital", "of", "france", "is", "paris"], written.split()) == count
+
+
+def test_what_a_recogniser_adds_after_a_cut_was_not_heard() -> None:
+    """Words without a time of their own, at the end of the sound or beyond, are left out."""
+    times = (("happy", 2.1), ("to", 2.5), ("show", 2.88), ("you.", 2.9), ("too.", 3.1))
+    timed = [{"word": word, "start": start, "end": start + 0.1} for word, start in times]
+    assert in_the_sound(timed, 2.9) == "happy to"
 
 
 def test_the_word_being_said_may_count_or_not() -> None:
