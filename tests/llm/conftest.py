@@ -164,7 +164,8 @@ def vllm_engine(
     more = {
         "resident_adapters": 1,
         "tool_parser": "hermes",
-        "environment": {**ONE_PROCESS_LESS, "OTEL_BSP_SCHEDULE_DELAY": "100"},
+        # In as many processes as a user's.
+        "environment": {"OTEL_BSP_SCHEDULE_DELAY": "100"},
     }
     table = {**vllm_table, **more}
     with pytest.MonkeyPatch.context() as patch:

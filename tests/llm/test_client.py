@@ -131,10 +131,10 @@ async def test_a_half_told_answer_is_told_to_its_end_by_another_engine(
     """Killed and frozen in the middle of a sentence: every answer is completed, word by word the same."""
     specs = [specs_of(EXACT)[0] for _ in range(2)]
     async with FailoverBench(specs, folder=tmp_path, api_key=KEY, limits=Limits(stall=1.0)) as bench:
-        results = [result async for result in bench.run(shipped(), answers=4)]
+        results = [result async for result in bench.run(shipped(), answers=6)]
     assert {result.fault for result in results} == {"kill", "freeze"}
     summary = summarise(results)
-    assert summary.complete == summary.same == summary.seamless == 4, results
+    assert summary.complete == summary.same == summary.seamless == 6, results
 
 
 @pytest.fixture

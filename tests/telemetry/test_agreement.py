@@ -45,7 +45,7 @@ SAID = (
 INTERRUPTS_AFTER = 0.6
 #: How far server truth and caller truth may lie apart, seconds, p95.
 TOLERANCE_SECONDS = 0.02
-#: Of fewer turns the 95th percentile is the worst one, which a busy machine decides; they are judged by their median.
+#: Of fewer turns the 95th percentile is the worst one, which a busy machine decides; one may lie further apart.
 ENOUGH_TURNS = 20
 
 
@@ -157,12 +157,12 @@ def configure(folder: Path, stack: Stack) -> None:
 
 
 def test_server_truth_is_caller_truth(held: Held) -> None:
-    """Voice to voice as the caller hears it and as the gateway says it: within 20 ms, p95 of many, p50 of few."""
+    """Voice to voice as the caller hears and as the gateway says it: within 20 ms, p95; of few turns, all but one."""
     apart = [abs(mine - theirs) for mine, theirs in held.heard]
     assert len(apart) >= CALLS
     print(f"caller and gateway apart: {[round(value * 1000) for value in apart]} ms")
-    share = 0.95 if len(apart) >= ENOUGH_TURNS else 0.5
-    assert percentile(apart, share) <= TOLERANCE_SECONDS, [round(value, 3) for value in apart]
+    worst = percentile(apart, 0.95) if len(apart) >= ENOUGH_TURNS else sorted(apart)[-2]
+    assert worst <= TOLERANCE_SECONDS, [round(value, 3) for value in apart]
 
 
 def test_the_trace_is_what_the_caller_was_told(held: Held) -> None:
