@@ -35,6 +35,7 @@ class _Lane:
     def __init__(self, least: Priority) -> None:
         self.least = least
         self.work = asyncio.Event()
+        self.busy = False
 
 
 class Engine:
@@ -45,7 +46,9 @@ class Engine:
 
     Args:
         models: loaded models, by the name that requests use.
-        alone: the same, using more threads: for the first of several lanes while only one stream is open.
+        alone: the same, using more threads: for the first of several lanes while only one stream is open and no
+            other lane is at work. Threads that wait for one another lose more than they win where another
+            decode has one of their cores.
         speech: the VAD.
         end: smart-turn.
         scheduler: what decides the order.
@@ -148,7 +151,9 @@ class Engine:
         while True:
             wait = self._scheduler.wait_seconds(time.monotonic(), len(self._streams), lane.least)
             if wait == 0:
+                lane.busy = True
                 await self._decode(self._scheduler.next_batch(lane.least), self._models_for(lane))
+                lane.busy = False
                 continue
             lane.work.clear()
             with contextlib.suppress(TimeoutError):
@@ -156,7 +161,9 @@ class Engine:
                     await lane.work.wait()
 
     def _models_for(self, lane: _Lane) -> Mapping[str, Whisper]:
-        alone = len(self._lanes) > 1 and lane is self._lanes[0] and len(self._streams) <= 1
+        first, *others = self._lanes
+        idle = bool(others) and not any(other.busy for other in others)
+        alone = lane is first and idle and len(self._streams) <= 1
         return {**self.models, **self._alone} if alone else self.models
 
     async def _decode(self, batch: list[Ticket], models: Mapping[str, Whisper]) -> None:

@@ -1,7 +1,8 @@
 """The engine with the real model: what a caller waits for is not kept waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -13,7 +14,7 @@ from asr.engine import Engine
 from asr.errors import OverloadError
 from asr.scheduler import DecodeScheduler, Priority
 from asr.settings import DecodeSettings
-from asr.transcript import WordTimes
+from asr.transcript import Transcript, WordTimes
 from asr.whisper import DecodeJob, Whisper
 from tests.asr.conftest import MODEL, pulled
 
@@ -103,16 +104,22 @@ async def test_a_stream_that_goes_takes_its_decodes_along(
     assert "time is it" in kept.text.lower()
 
 
-async def test_one_stream_alone_has_more_threads(
-    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a caller waits for goes to the model with more threads until a second stream opens."""
+def noted(monkeypatch: pytest.MonkeyPatch, **models: Whisper) -> list[str]:
+    """Return the names of the ``models`` that decode from now on, as they do."""
     used: list[str] = []
-    for name, model in (("shared", two_lanes), ("alone", whisper)):
+    for name, model in models.items():
         decode = model.decode
         monkeypatch.setattr(
             model, "decode", lambda jobs, decode=decode, name=name: used.append(name) or decode(jobs)
         )
+    return used
+
+
+async def test_one_stream_alone_has_more_threads(
+    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a caller waits for goes to the model with more threads until a second stream opens."""
+    used = noted(monkeypatch, shared=two_lanes, alone=whisper)
     async with running(two_lanes, alone=whisper) as engine:
         engine.open("first")
         for kind in (Priority.EAGER, Priority.FILE):
@@ -120,3 +127,29 @@ async def test_one_stream_alone_has_more_threads(
         engine.open("second")
         await engine.decode("first", MODEL, Priority.EAGER, DecodeJob(speech(SENTENCE)))
     assert used == ["alone", "shared", "shared"]
+
+
+async def test_beside_another_decode_nobody_has_more_threads(
+    two_lanes: Whisper, whisper: Whisper, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a partial is decoded on one of the cores, what a caller waits for takes the other."""
+    begun, go_on = threading.Event(), threading.Event()
+    decode = two_lanes.decode
+
+    def held_up(jobs: Sequence[DecodeJob]) -> list[Transcript]:
+        begun.set()
+        go_on.wait(10)
+        return decode(jobs)
+
+    async with running(two_lanes, alone=whisper) as engine:
+        engine.open("caller")
+        monkeypatch.setattr(two_lanes, "decode", held_up)
+        partial = engine.decode("caller", MODEL, Priority.PARTIAL, DecodeJob(speech(SENTENCE)))
+        await asyncio.to_thread(begun.wait, 10)
+        monkeypatch.setattr(two_lanes, "decode", decode)
+        used = noted(monkeypatch, shared=two_lanes, alone=whisper)
+        await engine.decode("caller", MODEL, Priority.EAGER, DecodeJob(speech(SENTENCE)))
+        go_on.set()
+        await partial
+        await engine.decode("caller", MODEL, Priority.EAGER, DecodeJob(speech(SENTENCE)))
+    assert used == ["shared", "alone"]
