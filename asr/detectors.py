@@ -84,6 +84,13 @@ class SpeechState:
         self.memory: NDArray[np.float32] = np.zeros((2, 1, 128), np.float32)
         self.context: NDArray[np.float32] = np.zeros((1, VAD_CONTEXT // self.step), np.float32)
 
+    def before(self, samples: Samples) -> "SpeechState":
+        """Return a state for a window that follows ``samples`` (64 at 16 kHz), with what is remembered here."""
+        state = SpeechState(narrowband=self.step > 1)
+        state.memory = self.memory
+        state.context = samples[None, :: self.step]
+        return state
+
 
 class EndDetector:
     """smart-turn v3.2: how likely the speaker has finished, from the last 8 s of audio."""

@@ -87,10 +87,28 @@ class BargeIn:
             self._quiet_run += 1
             if self._quiet_run == self._settings.quiet_windows:
                 self._sound_ended = now
-        ready = self._speech_run >= self._settings.windows and self.silenced_at is None
-        if not (ready and speaking and self.false_alarms < self._settings.max_false_alarms):
+        return self._speech_run >= self._settings.windows and self._fall_silent(
+            self._run_began, speaking=speaking
+        )
+
+    def glimpse(self, probability: float, *, began: float) -> bool:
+        """Take the latest 32 ms of a line over which the agent speaks; return whether it must fall silent now.
+
+        A part of them is still to come as a window. They count where one window is enough.
+        """
+        if self._settings.windows > 1 or probability < self._settings.speech_probability:
             return False
-        self.silenced_at = self._run_began
+        if not self._fall_silent(began, speaking=True):
+            return False
+        self._quiet_run = 0
+        self._sound_ended = None
+        return True
+
+    def _fall_silent(self, began: float, *, speaking: bool) -> bool:
+        echoing = self.false_alarms >= self._settings.max_false_alarms
+        if self.silenced_at is not None or not speaking or echoing:
+            return False
+        self.silenced_at = began
         self._murmured = False
         return True
 

@@ -7,14 +7,11 @@ silent and goes on, :class:`~orchestration.recorder.CallRecorder` writes down.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from asr.audio import SAMPLE_RATE as VAD_SAMPLE_RATE
-from asr.audio import AudioInput
-from asr.detectors import VAD_WINDOW, VAD_WINDOW_SECONDS, SpeechProbability, SpeechState
+from asr.detectors import SpeechProbability
 from orchestration.bargein import BargeIn, Verdict
 from orchestration.dialogue import Dialogue
 from orchestration.echo import EchoGuard
+from orchestration.linevad import LineVad
 from orchestration.recorder import CallRecorder
 from orchestration.screening import Screening
 from orchestration.speaker import Speaker
@@ -48,7 +45,7 @@ class Floor:
     ) -> None:
         self._recorder = recorder
         self._bargein = bargein
-        self._detector = detector
+        self._vad = LineVad(detector, sample_rate=sample_rate)
         self._sample_rate = sample_rate
         self._wager = wager
         self._dialogue = dialogue
@@ -63,8 +60,6 @@ class Floor:
             on_speech=recorder.speech_begins,
             playback=recorder.playback,
         )
-        self._pending = np.zeros(0, np.float32)
-        self._forget_sound()
 
     def interruptible(self) -> bool:
         """Return whether the caller may take the turn from the agent."""
@@ -82,8 +77,8 @@ class Floor:
         self._recorder.ear_audio(audio, self._sample_rate, now)
         if not self._screened and self.interruptible() and self.speaker.speaking():
             self._listen(audio, now)
-        elif len(self._pending):
-            self._forget_sound()
+        else:
+            self._vad.forget()
         if self._bargein.false_alarm(now):
             self._recorder.resumed(now)
             self.speaker.go_on()
@@ -119,16 +114,10 @@ class Floor:
         self._recorder.said(text)
 
     def _listen(self, audio: bytes, now: float) -> None:
-        """Ask the VAD about every whole window while the agent speaks."""
-        self._pending = np.concatenate((self._pending, self._input.feed(audio)))
-        while len(self._pending) >= VAD_WINDOW:
-            window, self._pending = self._pending[:VAD_WINDOW], self._pending[VAD_WINDOW:]
-            probability = self._detector(window, self._state)
-            began = now - len(self._pending) / VAD_SAMPLE_RATE - VAD_WINDOW_SECONDS
-            if self._bargein.window(probability, began=began, now=now, speaking=True):
+        """Ask the VAD whether somebody speaks while the agent does."""
+        for window in self._vad.feed(audio, now):
+            if self._bargein.window(window.probability, began=window.began, now=now, speaking=True):
                 self.speaker.silence()
-
-    def _forget_sound(self) -> None:
-        self._input = AudioInput("linear16", self._sample_rate)
-        self._state = SpeechState(narrowband=self._input.narrowband)
-        self._pending = np.zeros(0, np.float32)
+        latest = self._vad.latest(now) if self._bargein.silenced_at is None else None
+        if latest and self._bargein.glimpse(latest.probability, began=latest.began):
+            self.speaker.silence()

@@ -168,3 +168,34 @@ def test_every_turn_that_passes_has_a_beginning(events: list) -> None:
         elif verdict is Verdict.KEEP:
             assert kept
             kept = event != "EndOfTurn"
+
+
+def test_a_glimpse_of_speech_silences_the_agent() -> None:
+    """The latest 32 ms are enough, though the VAD's window is not whole yet; the whole one is not told again."""
+    bargein = BargeIn("en")
+    assert not bargein.glimpse(0.7, began=5.0)
+    assert bargein.glimpse(0.9, began=5.012)
+    assert bargein.silenced_at == 5.012
+    assert sound(bargein, 3, start=5.02) == []
+
+
+def test_a_glimpse_does_not_count_where_several_windows_are_wanted() -> None:
+    """With `windows = 2` only whole windows do."""
+    assert not BargeIn("en", BargeInSettings(windows=2)).glimpse(0.99, began=1.0)
+
+
+def test_a_glimpse_of_nothing_is_a_false_alarm_after_the_verdict_only() -> None:
+    """The quiet before it is not taken for the quiet after it."""
+    bargein = BargeIn("en")
+    sound(bargein, 20, probability=0.1)
+    assert bargein.glimpse(0.9, began=0.65)
+    assert not bargein.false_alarm(0.69)
+    sound(bargein, 6, start=0.66, probability=0.1)
+    assert not bargein.false_alarm(0.9)
+    assert bargein.false_alarm(0.66 + 6 * WINDOW + 0.3)
+    assert bargein.false_alarms == 1
+
+
+def test_false_alarms_stop_glimpses_too() -> None:
+    """On a line that echoes only understood words silence the agent."""
+    assert not BargeIn("en", BargeInSettings(max_false_alarms=0)).glimpse(0.99, began=1.0)
