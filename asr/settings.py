@@ -223,8 +223,8 @@ class AsrSettings(Section):
         default=2,
         ge=1,
         le=64,
-        description="threads of what a caller waits for while only one stream is open and nothing else is decoded, as "
-        "far as there are cores; more than cpu_threads loads the default model a second time",
+        description="threads of what a caller waits for while only one stream is open and nothing else is decoded, "
+        "as far as there are cores; more than cpu_threads loads the default model a second time",
     )
     language: str = Field(
         default="en", pattern="^([a-z]{2,3}|auto)$", description="ISO 639-1 code, or auto to detect"
