@@ -74,8 +74,8 @@ class BargeIn:
         """Note words the agent has just said: they may come back as an echo."""
         self._said = (self._said + [word for text in words for word in words_of(text)])[-ECHO_WORDS:]
 
-    def window(self, probability: float, *, began: float, now: float, speaking: bool) -> bool:
-        """Take one VAD window that began at ``began``; return whether the agent must fall silent now."""
+    def window(self, probability: float, *, began: float, now: float) -> bool:
+        """Take a VAD window over the agent's speech, which began at ``began``; return whether it must fall silent."""
         if probability >= self._settings.speech_probability:
             if self._speech_run == 0:
                 self._run_began = began
@@ -87,26 +87,22 @@ class BargeIn:
             self._quiet_run += 1
             if self._quiet_run == self._settings.quiet_windows:
                 self._sound_ended = now
-        return self._speech_run >= self._settings.windows and self._fall_silent(
-            self._run_began, speaking=speaking
-        )
+        return self._speech_run >= self._settings.windows and self._fall_silent(self._run_began)
 
     def glimpse(self, probability: float, *, began: float) -> bool:
         """Take the latest 32 ms of a line over which the agent speaks; return whether it must fall silent now.
 
         A part of them is still to come as a window. They count where one window is enough.
         """
-        if self._settings.windows > 1 or probability < self._settings.speech_probability:
-            return False
-        if not self._fall_silent(began, speaking=True):
+        counts = self._settings.windows == 1 and probability >= self._settings.speech_probability
+        if not counts or not self._fall_silent(began):
             return False
         self._quiet_run = 0
         self._sound_ended = None
         return True
 
-    def _fall_silent(self, began: float, *, speaking: bool) -> bool:
-        echoing = self.false_alarms >= self._settings.max_false_alarms
-        if self.silenced_at is not None or not speaking or echoing:
+    def _fall_silent(self, began: float) -> bool:
+        if self.silenced_at is not None or self.false_alarms >= self._settings.max_false_alarms:
             return False
         self.silenced_at = began
         self._murmured = False

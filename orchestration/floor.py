@@ -116,7 +116,7 @@ class Floor:
     def _listen(self, audio: bytes, now: float) -> None:
         """Ask the VAD whether somebody speaks while the agent does."""
         for window in self._vad.feed(audio, now):
-            if self._bargein.window(window.probability, began=window.began, now=now, speaking=True):
+            if self._bargein.window(window.probability, began=window.began, now=now):
                 self.speaker.silence()
         latest = self._vad.latest(now) if self._bargein.silenced_at is None else None
         if latest and self._bargein.glimpse(latest.probability, began=latest.began):

@@ -19,7 +19,7 @@ def sound(bargein: BargeIn, windows: int, *, start: float = 0.0, probability: fl
     silenced = []
     for number in range(windows):
         began = start + number * WINDOW
-        if bargein.window(probability, began=began, now=began + WINDOW, speaking=True):
+        if bargein.window(probability, began=began, now=began + WINDOW):
             silenced.append(began + WINDOW)
     return silenced
 
@@ -158,7 +158,9 @@ def test_every_turn_that_passes_has_a_beginning(events: list) -> None:
     bargein = BargeIn("en")
     kept = False
     for number, (event, text, speaking, probability) in enumerate(events):
-        bargein.window(probability, began=number * WINDOW, now=(number + 1) * WINDOW, speaking=speaking)
+        if speaking:
+            bargein.window(probability, began=number * WINDOW, now=(number + 1) * WINDOW)
+            bargein.glimpse(probability, began=(number + 0.5) * WINDOW)
         verdict = bargein.judge(info(event, text), speaking=speaking)
         if event == "StartOfTurn":
             kept = verdict is Verdict.KEEP

@@ -33,6 +33,15 @@ def packets(count: int) -> list[bytes]:
     return [ramp[start : start + PACKET].tobytes() for start in range(0, len(ramp), PACKET)]
 
 
+def line(sent: list[bytes]) -> tuple[LineVad, CountingDetector]:
+    """Return a line on which ``sent`` has come, and its detector."""
+    detector = CountingDetector()
+    vad = LineVad(detector, sample_rate=RATE)
+    for packet in sent:
+        list(vad.feed(packet, 0.0))
+    return vad, detector
+
+
 def values(samples: Samples) -> list[int]:
     """Return the first and the last sample as they were sent."""
     return [round(float(samples[index]) * 32768) for index in (0, -1)]
@@ -55,11 +64,7 @@ def test_windows_follow_one_another() -> None:
 
 def test_the_latest_sound_is_looked_at_with_every_packet() -> None:
     """It is the last 32 ms whatever windows they lie in, after the samples before them, and leaves no trace."""
-    detector = CountingDetector()
-    vad = LineVad(detector, sample_rate=RATE)
-    sent = packets(3)
-    for packet in sent[:2]:
-        list(vad.feed(packet, 0.0))
+    vad, detector = line(packets(2))
     latest = vad.latest(10.0)
     assert latest is not None
     assert latest.began == pytest.approx(10 - 0.032)
@@ -74,19 +79,14 @@ def test_the_latest_sound_is_looked_at_with_every_packet() -> None:
 
 def test_a_whole_window_is_not_looked_at_twice() -> None:
     """Where packet and window end together there is nothing later than the window."""
-    vad = LineVad(CountingDetector(), sample_rate=RATE)
-    for packet in packets(8):
-        list(vad.feed(packet, 0.0))
+    vad, _ = line(packets(8))
     assert vad.latest(0.0) is None
 
 
 def test_a_line_that_begins_anew_is_forgotten() -> None:
     """After the agent was silent for a while, what was heard before is no context."""
-    detector = CountingDetector()
-    vad = LineVad(detector, sample_rate=RATE)
     sent = packets(3)
-    for packet in sent[:2]:
-        list(vad.feed(packet, 0.0))
+    vad, detector = line(sent[:2])
     vad.forget()
     list(vad.feed(sent[2], 0.0))
     latest = vad.latest(1.0)
