@@ -2,12 +2,16 @@
 
 import re
 
+from asr.confidence import log_odds
 from asr.settings import TurnSettings
 from asr.transcript import Transcript
 
 #: Shifts of the log odds that a turn is complete. One unit makes it 2.7 times as likely, or less likely.
 OPEN_WORD = -1.0
 OPEN_NUMBER = -0.5
+QUESTION = 0.2
+
+QUESTION_MARKS = ("?", "\uff1f")
 
 #: English words that do not end a sentence.
 OPEN_WORDS = frozenset(
@@ -19,8 +23,30 @@ OPEN_WORDS = frozenset(
 )
 
 
-def completeness(transcript: Transcript, settings: TurnSettings) -> float:
-    """Return how much ``transcript`` shifts the log odds that its speaker has finished; 0 says nothing.
+def completeness(judged: float, transcript: Transcript, settings: TurnSettings) -> float:
+    """Return the log odds that the turn was complete when the quiet began.
+
+    Words and melody alone are believed up to ``max_end_confidence``. A whole question goes beyond that, since with it
+    the speaker hands the turn over (Sacks, Schegloff and Jefferson 1974, "current speaker selects next"); a whole
+    sentence may be followed by another.
+
+    Args:
+        judged: smart-turn's log odds (:func:`asr.confidence.prior`).
+        transcript: what was understood.
+        settings: how far either is believed.
+
+    """
+    complete = min(judged + _words(transcript, settings), log_odds(settings.max_end_confidence))
+    return complete + (QUESTION if _is_question(transcript) else 0.0)
+
+
+def _is_question(transcript: Transcript) -> bool:
+    """Return whether Whisper would end a question here: with a full stop it ends whatever is cut short, too."""
+    return transcript.sentence_log_odds > 0 and transcript.text.rstrip().endswith(QUESTION_MARKS)
+
+
+def _words(transcript: Transcript, settings: TurnSettings) -> float:
+    """Return how much ``transcript`` shifts the log odds; 0 says nothing.
 
     Whisper says what it would put after the last word (:mod:`asr.ending`). Besides, an English conjunction, article,
     preposition or filler at the end wants more words, and so may a bare number.

@@ -85,6 +85,26 @@ def longest_quiet(thresholds: Thresholds, settings: TurnSettings) -> float:
     return min(settings.max_quiet_seconds, thresholds.timeout)
 
 
-def worth_asking(needed: float, quiet: float, settings: TurnSettings) -> bool:
-    """Return whether smart-turn is asked after ``quiet`` seconds: not where the turn ends soon anyway."""
-    return needed > quiet + settings.ask_again_gain_seconds
+def ask_times(least_quiet: float, settings: TurnSettings) -> tuple[float, ...]:
+    """Return the quiets after which smart-turn may be asked, seconds: not twice before any answer matters.
+
+    Args:
+        least_quiet: the turn does not end sooner, whatever is answered, seconds.
+        settings: when it may be asked at all.
+
+    """
+    early = sum(time + settings.judging_seconds <= least_quiet for time in settings.ask_seconds)
+    return settings.ask_seconds[max(0, early - 1) :]
+
+
+def worth_asking(needed: float, quiet: float, least_quiet: float, settings: TurnSettings) -> bool:
+    """Return whether smart-turn is asked again after ``quiet`` seconds: not where there is nothing to win.
+
+    Args:
+        needed: quiet after which the turn ends as it was judged last, seconds.
+        quiet: how long it has been quiet, seconds.
+        least_quiet: the turn does not end sooner, whatever is answered, seconds.
+        settings: what is worth winning.
+
+    """
+    return needed > max(quiet, least_quiet) + settings.ask_again_gain_seconds

@@ -64,6 +64,13 @@ class TurnSettings(BaseModel):
         min_length=1,
         description="quiets after which smart-turn is asked, once there is a transcript; it judges better later",
     )
+    judging_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="how long it may take to answer beside an answer being made; what would come too late for the "
+        "least quiet is asked for sooner",
+    )
     ask_again_gain_seconds: float = Field(
         default=0.1, ge=0, le=1, description="it is not asked again where the turn would end this soon anyway"
     )
@@ -84,6 +91,13 @@ class TurnSettings(BaseModel):
         ge=0,
         le=2,
         description="how far Whisper is believed where it would end a sentence after the last word, or go on",
+    )
+    max_end_confidence: float = Field(
+        default=0.68,
+        ge=0.5,
+        lt=1,
+        description="how sure of an end words and melody alone can make the ear; what eot_threshold wants besides "
+        "takes quiet, 0.5 s of it for 0.83",
     )
     end_weight: float = Field(
         default=0.3,

@@ -10,10 +10,12 @@ the more quiet it hears, so it is asked a little later, and again while the turn
 """
 
 import enum
+import math
 
 from asr.completeness import completeness
 from asr.confidence import (
     Thresholds,
+    ask_times,
     confidence,
     longest_quiet,
     needed_quiet,
@@ -79,7 +81,7 @@ class TurnDetector:
         self._untimed: Transcript | None = None
         self._end_request: EndRequest | None = None
         self._end_log_odds: float | None = None
-        self._asked = 0
+        self._asked = 0.0
 
     # What the shell tells.
 
@@ -240,19 +242,23 @@ class TurnDetector:
         return self._rise()
 
     def _maybe_ask(self) -> list[Action]:
-        times = self.settings.ask_seconds[self._asked :]
         quiet = self._now - self._last_speech
         asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None
         # Beside the decode it would take the processor time that the answer waits for.
-        if not asks or self._eager_transcript is None or not times or quiet < times[0] - TOLERANCE_SECONDS:
+        if not asks or self._eager_transcript is None or self._ask_time(quiet) <= self._asked:
             return []
         if self._asked:
             unanswered = self._end_log_odds is None or not self._announced
-            if unanswered or not worth_asking(self.needed_quiet(), quiet, self.settings):
+            if unanswered or not worth_asking(self.needed_quiet(), quiet, self._least_quiet(), self.settings):
                 return []
-        self._asked = sum(time <= quiet + TOLERANCE_SECONDS for time in self.settings.ask_seconds)
+        self._asked = self._ask_time(quiet)
         self._end_request = EndRequest(self._turn_start, self._now)
         return [self._end_request]
+
+    def _ask_time(self, quiet: float) -> float:
+        """Return the last time to ask smart-turn that has come, seconds of quiet; 0 if none has."""
+        times = ask_times(self._least_quiet(), self.settings)
+        return max((time for time in times if time <= quiet + TOLERANCE_SECONDS), default=0.0)
 
     # Partials, and long turns.
 
@@ -384,6 +390,11 @@ class TurnDetector:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
         return needed_quiet(self._completeness(), self.thresholds, self.settings)
 
+    def _least_quiet(self) -> float:
+        """Return the quiet after which the turn would end were smart-turn as sure as can be, seconds."""
+        surest = completeness(math.inf, self._text(), self.settings)
+        return needed_quiet(surest, self.thresholds, self.settings)
+
     def _quiet_to_end(self) -> float:
         """Return the quiet after which the turn ends; where smart-turn does not answer, the longest there is."""
         if self._end_log_odds is None:
@@ -395,7 +406,7 @@ class TurnDetector:
         judged = self._end_log_odds
         if judged is None:
             judged = unjudged(self.settings)
-        return judged + completeness(self._text(), self.settings)
+        return completeness(judged, self._text(), self.settings)
 
     def _confidence(self) -> float:
         """Return the probability that no more speech is coming in this turn."""

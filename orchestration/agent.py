@@ -94,7 +94,7 @@ class Turns(Part):
         "by the token never do.",
     )
     eot_threshold: float = Field(
-        0.8, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
+        0.83, ge=0.5, le=0.9, description="Confidence that confirms the end of a turn."
     )
     eager_eot_threshold: float = Field(
         0.3, ge=0.3, le=0.9, description="Confidence that starts an answer early."

@@ -18,11 +18,14 @@ from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
 from asr.bench.offline import Player, Quiet
 from asr.completeness import completeness
-from asr.confidence import Thresholds, needed_quiet, prior, worth_asking
+from asr.confidence import Thresholds, ask_times, needed_quiet, prior, worth_asking
+from asr.detectors import VAD_WINDOW_SECONDS
 from asr.settings import TurnSettings
 
 #: Silence played after each clip: longer than the ear is made to wait, seconds.
 TAIL_SECONDS = 6.0
+#: Odds of a hesitation at which no turn ends before its longest quiet.
+NEVER = 1e9
 END_THRESHOLDS = tuple(step / 100 for step in range(50, 91))
 SHOWN = END_THRESHOLDS[::5]
 FIXED_SECONDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
@@ -120,9 +123,9 @@ def _compare(pauses: list[Pause], threshold: float, settings: TurnSettings) -> d
 
 
 def _pauses(index: int, clip: Clip, player: Player, settings: TurnSettings) -> list[Pause]:
-    patient = settings.model_copy(update={"max_quiet_seconds": 10.0, "min_quiet_seconds": 5.0})
+    patient = settings.model_copy(update={"max_quiet_seconds": TAIL_SECONDS, "hesitation_odds": NEVER})
     audio = np.concatenate([clip.audio, silence(TAIL_SECONDS)])
-    run = player.play(audio, Thresholds(end=0.9, timeout=10.0), turn=patient)
+    run = player.play(audio, Thresholds(end=END_THRESHOLDS[0], timeout=TAIL_SECONDS), turn=patient)
     return [Pause(index, clip.half, item) for item in run.quiets(settings)]
 
 
@@ -135,9 +138,13 @@ def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float
     wait = math.inf
     for item in quiet.judgements:
         asked = item.time - quiet.start
-        if not worth_asking(wait, asked, settings):
+        surest = completeness(math.inf, item.transcript, settings)
+        least = needed_quiet(surest, thresholds, settings)
+        if asked < ask_times(least, settings)[0] - VAD_WINDOW_SECONDS / 2:
+            continue
+        if not worth_asking(wait, asked, least, settings):
             break
-        complete = prior(item.probability, settings) + completeness(item.transcript, settings)
+        complete = completeness(prior(item.probability, settings), item.transcript, settings)
         needed = needed_quiet(complete, thresholds, settings)
         wait = max(asked, needed)
     return wait

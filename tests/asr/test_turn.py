@@ -242,6 +242,32 @@ def test_an_unsure_end_is_asked_about_again() -> None:
     assert end.end - end.last_speech <= second + 2 * WINDOW
 
 
+def test_the_surest_end_waits_as_long_as_the_threshold_says() -> None:
+    """Words and melody alone confirm no end; smart-turn is asked as late as its answer is of use, and once."""
+    caller = Caller(Thresholds(end=0.83), end=0.99)
+    caller.speak(1.0)
+    caller.rest(1.0)
+    end = caller.events[-1]
+    (asked,) = [item.end - end.last_speech for item in caller.requests if isinstance(item, EndRequest)]
+    assert asked == pytest.approx(SETTINGS.ask_seconds[1], abs=WINDOW)
+    assert end.end - end.last_speech == pytest.approx(0.5, abs=WINDOW)
+    assert end.trigger is Trigger.MODEL
+
+
+def test_the_surest_question_ends_before_the_surest_statement() -> None:
+    """With a question the turn is handed over; a question mark that Whisper is unsure of says nothing."""
+
+    def quiet(text: str) -> float:
+        caller = Caller(Thresholds(end=0.83), end=0.99, text=text)
+        caller.speak(1.0)
+        caller.rest(2.0)
+        return caller.events[-1].end - caller.events[-1].last_speech
+
+    assert quiet("What time is it?") == pytest.approx(0.38, abs=WINDOW)
+    assert quiet("It is ten.") == pytest.approx(0.5, abs=WINDOW)
+    assert quiet_after(0.5, -1.0, "What time is?") == quiet_after(0.5, -1.0, "It is ten.")
+
+
 @pytest.mark.parametrize("times", [(), (0.0,), (-0.1, 0.2), (0.4, 0.2), (0.2, 0.2)])
 def test_times_to_ask_rise(times: tuple[float, ...]) -> None:
     """Others are refused where they are set."""
@@ -368,9 +394,9 @@ def test_the_timeout_of_the_client_bounds_the_quiet() -> None:
     assert caller.kinds()[-1] is EventType.END
 
 
-def quiet_after(end: float, sentence: float) -> float:
+def quiet_after(end: float, sentence: float, text: str = "Yes.") -> float:
     """Return the quiet needed where smart-turn gives a probability, and Whisper log odds of a sentence's end."""
-    caller = Caller(end=end)
+    caller = Caller(end=end, text=text)
     caller.transcript = lambda text: Transcript(text, sentence_log_odds=sentence)
     caller.speak(0.5)
     caller.rest(0.12)

@@ -6,7 +6,7 @@ from voice.realtime.config import OPENAI_VOICES, SemanticVad, ServerVad, Session
 #: Quiet that always ends a turn, by eagerness, milliseconds: OpenAI's own.
 EAGERNESS_TIMEOUT_MS = {"low": 8000, "medium": 4000, "auto": 4000, "high": 2000}
 #: Confidence that ends a turn sooner, by eagerness; what is missing is as the agent has it.
-EAGERNESS_THRESHOLD = {"low": 0.85, "high": 0.5}
+EAGERNESS_THRESHOLD = {"low": 0.9, "high": 0.5}
 #: The ear's bounds of that quiet, milliseconds.
 MIN_TIMEOUT_MS = 500
 MAX_TIMEOUT_MS = 10_000

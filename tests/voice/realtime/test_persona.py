@@ -26,7 +26,7 @@ def with_detection(detection: Any) -> Any:
         ({"type": "server_vad", "silence_duration_ms": 200}, 500, AGENT.turns.eot_threshold),
         ({"type": "server_vad", "silence_duration_ms": 900}, 900, AGENT.turns.eot_threshold),
         ({"type": "semantic_vad"}, 4000, AGENT.turns.eot_threshold),
-        ({"type": "semantic_vad", "eagerness": "low"}, 8000, 0.85),
+        ({"type": "semantic_vad", "eagerness": "low"}, 8000, 0.9),
         ({"type": "semantic_vad", "eagerness": "high"}, 2000, 0.5),
         (None, AGENT.turns.eot_timeout_ms, AGENT.turns.eot_threshold),
     ],
