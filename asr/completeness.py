@@ -26,9 +26,9 @@ OPEN_WORDS = frozenset(
 def completeness(judged: float, transcript: Transcript, settings: TurnSettings) -> float:
     """Return the log odds that the turn was complete when the quiet began.
 
-    Words and melody alone are believed up to ``max_end_confidence``. A whole question goes beyond that, since with it
-    the speaker hands the turn over (Sacks, Schegloff and Jefferson 1974, "current speaker selects next"); a whole
-    sentence may be followed by another.
+    Words and melody are believed up to ``max_end_confidence``, since a whole sentence may be followed by another. A whole
+    question goes beyond that whatever smart-turn says, since with it the speaker hands the turn over (Sacks, Schegloff
+    and Jefferson 1974, "current speaker selects next").
 
     Args:
         judged: smart-turn's log odds (:func:`asr.confidence.prior`).
@@ -36,13 +36,16 @@ def completeness(judged: float, transcript: Transcript, settings: TurnSettings) 
         settings: how far either is believed.
 
     """
-    complete = min(judged + _words(transcript, settings), log_odds(settings.max_end_confidence))
-    return complete + (QUESTION if _is_question(transcript) else 0.0)
+    surest = log_odds(settings.max_end_confidence)
+    if is_question(transcript, settings):
+        return surest + QUESTION
+    return min(judged + _words(transcript, settings), surest)
 
 
-def _is_question(transcript: Transcript) -> bool:
-    """Return whether Whisper would end a question here: with a full stop it ends whatever is cut short, too."""
-    return transcript.sentence_log_odds > 0 and transcript.text.rstrip().endswith(QUESTION_MARKS)
+def is_question(transcript: Transcript, settings: TurnSettings) -> bool:
+    """Return whether the words are a whole question, as Whisper is sure."""
+    sure = transcript.sentence_log_odds >= settings.question_log_odds
+    return sure and transcript.text.rstrip().endswith(QUESTION_MARKS)
 
 
 def _words(transcript: Transcript, settings: TurnSettings) -> float:

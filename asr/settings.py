@@ -92,6 +92,13 @@ class TurnSettings(BaseModel):
         le=2,
         description="how far Whisper is believed where it would end a sentence after the last word, or go on",
     )
+    question_log_odds: float = Field(
+        default=2.5,
+        ge=0,
+        le=10,
+        description="how sure Whisper must be of a question mark (at most 3.5) for a question to be whole, whatever "
+        "smart-turn would say, which is not asked then",
+    )
     max_end_confidence: float = Field(
         default=0.68,
         ge=0.5,

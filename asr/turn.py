@@ -12,7 +12,7 @@ the more quiet it hears, so it is asked a little later, and again while the turn
 import enum
 import math
 
-from asr.completeness import completeness
+from asr.completeness import completeness, is_question
 from asr.confidence import (
     Thresholds,
     ask_times,
@@ -243,7 +243,8 @@ class TurnDetector:
 
     def _maybe_ask(self) -> list[Action]:
         quiet = self._now - self._last_speech
-        asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None
+        doubtful = not is_question(self._text(), self.settings)
+        asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None and doubtful
         # Beside the decode it would take the processor time that the answer waits for.
         if not asks or self._eager_transcript is None or self._ask_time(quiet) <= self._asked:
             return []
@@ -397,7 +398,7 @@ class TurnDetector:
 
     def _quiet_to_end(self) -> float:
         """Return the quiet after which the turn ends; where smart-turn does not answer, the longest there is."""
-        if self._end_log_odds is None:
+        if self._end_log_odds is None and not is_question(self._text(), self.settings):
             return longest_quiet(self.thresholds, self.settings)
         return self.needed_quiet()
 

@@ -17,14 +17,14 @@ import numpy as np
 from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
 from asr.bench.offline import Player, Quiet
-from asr.completeness import completeness
+from asr.completeness import completeness, is_question
 from asr.confidence import Thresholds, ask_times, needed_quiet, prior, worth_asking
 from asr.detectors import VAD_WINDOW_SECONDS
 from asr.settings import TurnSettings
 
 #: Silence played after each clip: longer than the ear is made to wait, seconds.
 TAIL_SECONDS = 6.0
-#: Odds of a hesitation at which no turn ends before its longest quiet.
+#: Odds of a hesitation at which no turn ends before its longest quiet; odds at which no question is whole.
 NEVER = 1e9
 END_THRESHOLDS = tuple(step / 100 for step in range(50, 91))
 SHOWN = END_THRESHOLDS[::5]
@@ -123,7 +123,9 @@ def _compare(pauses: list[Pause], threshold: float, settings: TurnSettings) -> d
 
 
 def _pauses(index: int, clip: Clip, player: Player, settings: TurnSettings) -> list[Pause]:
-    patient = settings.model_copy(update={"max_quiet_seconds": TAIL_SECONDS, "hesitation_odds": NEVER})
+    patient = settings.model_copy(
+        update={"max_quiet_seconds": TAIL_SECONDS, "hesitation_odds": NEVER, "question_log_odds": NEVER}
+    )
     audio = np.concatenate([clip.audio, silence(TAIL_SECONDS)])
     run = player.play(audio, Thresholds(end=END_THRESHOLDS[0], timeout=TAIL_SECONDS), turn=patient)
     return [Pause(index, clip.half, item) for item in run.quiets(settings)]
@@ -140,6 +142,8 @@ def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float
         asked = item.time - quiet.start
         surest = completeness(math.inf, item.transcript, settings)
         least = needed_quiet(surest, thresholds, settings)
+        if is_question(item.transcript, settings):
+            return least
         if asked < ask_times(least, settings)[0] - VAD_WINDOW_SECONDS / 2:
             continue
         if not worth_asking(wait, asked, least, settings):
