@@ -26,8 +26,8 @@ OPEN_WORDS = frozenset(
 def completeness(judged: float, transcript: Transcript, settings: TurnSettings) -> float:
     """Return the log odds that the turn was complete when the quiet began.
 
-    Words and melody are believed up to ``max_end_confidence``, since a whole sentence may be followed by another. A whole
-    question goes beyond that whatever smart-turn says, since with it the speaker hands the turn over (Sacks, Schegloff
+    Words and melody are believed up to ``max_end_confidence``, since a whole sentence may be followed by another. A
+    whole question goes beyond that whatever smart-turn says: with it the speaker hands the turn over (Sacks, Schegloff
     and Jefferson 1974, "current speaker selects next").
 
     Args:
