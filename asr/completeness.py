@@ -27,8 +27,8 @@ def completeness(judged: float, transcript: Transcript, settings: TurnSettings) 
     """Return the log odds that the turn was complete when the quiet began.
 
     Words and melody are believed up to ``max_end_confidence``, since a whole sentence may be followed by another. A
-    whole question goes beyond that whatever smart-turn says: with it the speaker hands the turn over (Sacks, Schegloff
-    and Jefferson 1974, "current speaker selects next").
+    whole question goes beyond that whatever smart-turn says: with it the speaker hands the turn over (Sacks,
+    Schegloff and Jefferson 1974, "current speaker selects next").
 
     Args:
         judged: smart-turn's log odds (:func:`asr.confidence.prior`).
