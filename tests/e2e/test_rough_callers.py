@@ -175,8 +175,7 @@ async def ask_capital(stack: Stack, call_sid: str) -> None:
     await place_call(stack.media_url, [question], call_sid=call_sid, parameters={})
     await end_reason(stack, call_sid)
     record = httpx.get(f"{stack.gateway_url}/api/calls/{call_sid}").json()
-    # Of what country is for the small models: on a busy machine "France" was once heard as "friend".
-    assert "capital" in record["turns"][0]["answered"], record["turns"]
+    assert "Paris" in record["turns"][0]["answered"], record["turns"]
 
 
 async def test_other_callers_do_not_notice(stack: Stack) -> None:

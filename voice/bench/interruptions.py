@@ -20,7 +20,7 @@ from voice.bench.figures import spread
 from voice.bench.lab import LONG_QUESTIONS, Lab
 from voice.bench.systems import TALKER
 from voice.caller.playout import BYTES_PER_SAMPLE
-from voice.caller.script import AskedTurn, CallerScript
+from voice.caller.script import PACKET_SECONDS, AskedTurn, CallerScript
 from voice.errors import CallerError
 from voice.phone.media import SAMPLE_RATE
 
@@ -28,9 +28,6 @@ from voice.phone.media import SAMPLE_RATE
 INTERRUPTIONS_A_CALL = 5
 #: How much of an answer is heard before it is interrupted, seconds.
 EARLIEST, LATEST = 0.8, 3.0
-#: An answer that was not interrupted and ends this soon after the caller's first sound has ended by itself: before
-#: the agent need be silent, seconds.
-ENDED_SECONDS = 0.06
 #: Words by which the cut may be off: the word that was being said when it came is heard or not.
 CUT_WORDS = 1
 #: How long the ear may take to write down one answer, seconds.
@@ -67,7 +64,7 @@ async def measure(lab: Lab) -> dict[str, Any]:
 def was_over(told: dict[str, Any] | None, over: AskedTurn) -> bool:
     """Return whether the answer had ended by itself when the caller spoke over what they took for its middle."""
     stop = over.barge_in_stop
-    return stop is not None and stop <= ENDED_SECONDS and not (told and told["interrupted"])
+    return stop is not None and stop <= PACKET_SECONDS and not (told and told["interrupted"])
 
 
 def figures(rows: Sequence[dict[str, Any]], too_late: int, failures: Sequence[str]) -> dict[str, Any]:

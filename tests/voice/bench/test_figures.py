@@ -103,7 +103,7 @@ def over(*, stopped: float | None) -> AskedTurn:
 def test_an_answer_that_was_over_was_not_interrupted() -> None:
     """What fell silent by itself before the caller spoke says nothing of how soon the agent gives way."""
     assert was_over({"interrupted": False}, over(stopped=0.9))
-    assert was_over(None, over(stopped=1.05))
+    assert was_over(None, over(stopped=1.01))
     assert not was_over({"interrupted": True}, over(stopped=0.9))
     assert not was_over({"interrupted": False}, over(stopped=1.1))
     assert not was_over({"interrupted": False}, over(stopped=None))
