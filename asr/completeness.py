@@ -37,12 +37,12 @@ def completeness(judged: float, transcript: Transcript, settings: TurnSettings) 
 
     """
     surest = log_odds(settings.max_end_confidence)
-    if is_question(transcript, settings):
+    if _is_question(transcript, settings):
         return surest + QUESTION
     return min(judged + _words(transcript, settings), surest)
 
 
-def is_question(transcript: Transcript, settings: TurnSettings) -> bool:
+def _is_question(transcript: Transcript, settings: TurnSettings) -> bool:
     """Return whether the words are a whole question, as Whisper is sure."""
     sure = transcript.sentence_log_odds >= settings.question_log_odds
     return sure and transcript.text.rstrip().endswith(QUESTION_MARKS)

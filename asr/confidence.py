@@ -85,16 +85,20 @@ def longest_quiet(thresholds: Thresholds, settings: TurnSettings) -> float:
     return min(settings.max_quiet_seconds, thresholds.timeout)
 
 
-def ask_times(least_quiet: float, settings: TurnSettings) -> tuple[float, ...]:
-    """Return the quiets after which smart-turn may be asked, seconds: not twice before any answer matters.
+def ask_time(quiet: float, least_quiet: float, settings: TurnSettings) -> float:
+    """Return the last time to ask smart-turn that has come, seconds of quiet; 0 if none has.
+
+    A time is left out where the next one is still early enough for its answer.
 
     Args:
+        quiet: how long it has been quiet, seconds.
         least_quiet: the turn does not end sooner, whatever is answered, seconds.
         settings: when it may be asked at all.
 
     """
     early = sum(time + settings.judging_seconds <= least_quiet for time in settings.ask_seconds)
-    return settings.ask_seconds[max(0, early - 1) :]
+    times = settings.ask_seconds[max(0, early - 1) :]
+    return max((time for time in times if time <= quiet), default=0.0)
 
 
 def worth_asking(needed: float, quiet: float, least_quiet: float, settings: TurnSettings) -> bool:

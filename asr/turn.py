@@ -12,12 +12,11 @@ the more quiet it hears, so it is asked a little later, and again while the turn
 import enum
 import math
 
-from asr.completeness import completeness, is_question
+from asr.completeness import completeness
 from asr.confidence import (
     Thresholds,
-    ask_times,
+    ask_time,
     confidence,
-    longest_quiet,
     needed_quiet,
     prior,
     unjudged,
@@ -216,8 +215,6 @@ class TurnDetector:
 
     def _fall_quiet(self) -> list[Action]:
         self._state = _State.QUIET
-        if self.thresholds.fixed_quiet is not None:
-            self._end_log_odds = 0.0
         if self._ahead is None or self._ahead_transcript == Transcript(""):
             return [self._decode_all(Kind.EAGER)]
         self._eager, self._eager_transcript = self._ahead, self._ahead_transcript
@@ -242,24 +239,21 @@ class TurnDetector:
         return self._rise()
 
     def _maybe_ask(self) -> list[Action]:
-        quiet = self._now - self._last_speech
-        doubtful = not is_question(self._text(), self.settings)
-        asks = self._state is _State.QUIET and self.thresholds.fixed_quiet is None and doubtful
         # Beside the decode it would take the processor time that the answer waits for.
-        if not asks or self._eager_transcript is None or self._ask_time(quiet) <= self._asked:
+        if self._state is not _State.QUIET or self._eager_transcript is None:
+            return []
+        quiet = self._now - self._last_speech
+        least, most = self._quiet_if(math.inf), self._quiet_if(-math.inf)
+        time = ask_time(quiet + TOLERANCE_SECONDS, least, self.settings)
+        if least == most or time <= self._asked:
             return []
         if self._asked:
             unanswered = self._end_log_odds is None or not self._announced
-            if unanswered or not worth_asking(self.needed_quiet(), quiet, self._least_quiet(), self.settings):
+            if unanswered or not worth_asking(self.needed_quiet(), quiet, least, self.settings):
                 return []
-        self._asked = self._ask_time(quiet)
+        self._asked = time
         self._end_request = EndRequest(self._turn_start, self._now)
         return [self._end_request]
-
-    def _ask_time(self, quiet: float) -> float:
-        """Return the last time to ask smart-turn that has come, seconds of quiet; 0 if none has."""
-        times = ask_times(self._least_quiet(), self.settings)
-        return max((time for time in times if time <= quiet + TOLERANCE_SECONDS), default=0.0)
 
     # Partials, and long turns.
 
@@ -389,25 +383,20 @@ class TurnDetector:
 
     def needed_quiet(self) -> float:
         """Return the quiet after which the turn ends if the caller says nothing more, seconds."""
-        return needed_quiet(self._completeness(), self.thresholds, self.settings)
-
-    def _least_quiet(self) -> float:
-        """Return the quiet after which the turn would end were smart-turn as sure as can be, seconds."""
-        surest = completeness(math.inf, self._text(), self.settings)
-        return needed_quiet(surest, self.thresholds, self.settings)
+        return self._quiet_if(self._judged())
 
     def _quiet_to_end(self) -> float:
-        """Return the quiet after which the turn ends; where smart-turn does not answer, the longest there is."""
-        if self._end_log_odds is None and not is_question(self._text(), self.settings):
-            return longest_quiet(self.thresholds, self.settings)
-        return self.needed_quiet()
+        """Return the quiet after which the turn ends; until smart-turn answers, as if it would say no."""
+        return self._quiet_if(-math.inf if self._end_log_odds is None else self._end_log_odds)
 
-    def _completeness(self) -> float:
-        """Return the log odds that the turn was complete when the quiet began."""
-        judged = self._end_log_odds
-        if judged is None:
-            judged = unjudged(self.settings)
-        return completeness(judged, self._text(), self.settings)
+    def _quiet_if(self, judged: float) -> float:
+        """Return the quiet after which the turn ends if smart-turn's log odds are ``judged``, seconds."""
+        complete = completeness(judged, self._text(), self.settings)
+        return needed_quiet(complete, self.thresholds, self.settings)
+
+    def _judged(self) -> float:
+        """Return smart-turn's log odds, or what they are on average."""
+        return unjudged(self.settings) if self._end_log_odds is None else self._end_log_odds
 
     def _confidence(self) -> float:
         """Return the probability that no more speech is coming in this turn."""
@@ -415,7 +404,8 @@ class TurnDetector:
         if not falling and self._state is not _State.QUIET:
             return 0.0
         since = self._last_sure if falling else self._last_speech
-        return confidence(self._completeness(), self._now - since, self.settings)
+        complete = completeness(self._judged(), self._text(), self.settings)
+        return confidence(complete, self._now - since, self.settings)
 
     def _end(self, trigger: Trigger) -> TurnEvent:
         event = self._event(EventType.END, trigger)

@@ -17,10 +17,10 @@ import numpy as np
 from asr.bench import HALVES
 from asr.bench.corpus import Clip, silence
 from asr.bench.offline import Player, Quiet
-from asr.completeness import completeness, is_question
-from asr.confidence import Thresholds, ask_times, needed_quiet, prior, worth_asking
-from asr.detectors import VAD_WINDOW_SECONDS
+from asr.completeness import completeness
+from asr.confidence import Thresholds, ask_time, needed_quiet, prior, worth_asking
 from asr.settings import TurnSettings
+from asr.turn import TOLERANCE_SECONDS
 
 #: Silence played after each clip: longer than the ear is made to wait, seconds.
 TAIL_SECONDS = 6.0
@@ -140,11 +140,13 @@ def _wait(quiet: Quiet, thresholds: Thresholds, settings: TurnSettings) -> float
     wait = math.inf
     for item in quiet.judgements:
         asked = item.time - quiet.start
-        surest = completeness(math.inf, item.transcript, settings)
-        least = needed_quiet(surest, thresholds, settings)
-        if is_question(item.transcript, settings):
+        least, most = (
+            needed_quiet(completeness(judged, item.transcript, settings), thresholds, settings)
+            for judged in (math.inf, -math.inf)
+        )
+        if least == most:
             return least
-        if asked < ask_times(least, settings)[0] - VAD_WINDOW_SECONDS / 2:
+        if not ask_time(asked + TOLERANCE_SECONDS, least, settings):
             continue
         if not worth_asking(wait, asked, least, settings):
             break

@@ -278,12 +278,20 @@ def test_least_quiet(threshold: float, statement: float, question: float) -> Non
     assert quiet("It is ten.") == pytest.approx(statement, abs=WINDOW)
 
 
-def test_a_whole_question_needs_no_judge() -> None:
-    """Smart-turn is not asked where Whisper is sure of the question mark."""
-    caller = Caller(Thresholds(eager=0.3, end=0.83), end=0.01, text="What time is it?")
+@pytest.mark.parametrize(
+    ("thresholds", "text"),
+    [
+        (Thresholds(end=0.83), "What time is it?"),
+        (Thresholds(end=0.9, timeout=0.4), "It is ten."),
+        (Thresholds(fixed_quiet=0.4), "It is"),
+    ],
+)
+def test_smart_turn_is_not_asked_where_no_answer_matters(thresholds: Thresholds, text: str) -> None:
+    """A question that Whisper is sure of, a timeout before the least quiet, silence alone: the end is known."""
+    caller = Caller(thresholds, end=0.01, text=text)
     caller.speak(1.0)
-    caller.rest(0.45)
-    assert caller.kinds() == [EventType.START, EventType.EAGER_END, EventType.END]
+    caller.rest(0.5)
+    assert caller.kinds() == [EventType.START, EventType.END]
     assert not [item for item in caller.requests if isinstance(item, EndRequest)]
 
 
